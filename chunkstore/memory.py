@@ -1,0 +1,22 @@
+"""Chunks in memory: tests and simulated nodes."""
+
+from typing import final
+
+from latticework.wire import ChunkId
+
+
+@final
+class MemoryChunks:
+    """The `ChunkStore` without a disk."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[ChunkId, bytes] = {}
+
+    def put(self, chunk: ChunkId, ciphertext: bytes | bytearray) -> None:
+        self._chunks[chunk] = bytes(ciphertext)
+
+    def get(self, chunk: ChunkId) -> bytes | None:
+        return self._chunks.get(chunk)
+
+    def close(self) -> None:
+        self._chunks.clear()

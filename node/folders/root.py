@@ -1,0 +1,353 @@
+"""A folder's root on disk: the only code that touches the files of a person.
+
+Every access walks from a descriptor of the root, one component at a time, with `O_NOFOLLOW`; so no name from a peer and
+no symbolic link swapped in behind our back leads outside. The root is opened anew for every pass and recognised by its
+marker, so an unmounted disk is a stopped folder and never a mass deletion (decision 23). All calls block; they run in
+worker threads.
+"""
+
+import errno
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import suppress
+from pathlib import Path
+from typing import Self, final
+
+from latticework.crdt import MARKER_DIRECTORY
+from latticework.wire import LocalError, StoreError
+
+from ..store import Row
+
+_MARKER = b"folder"
+_TEMPORARY = b"tmp"
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORIES = 64
+
+
+class FolderStoppedError(StoreError):
+    """The folder cannot be worked on as a whole: gone, unmounted, another folder's, or without permission."""
+
+
+class LocalChangeError(LocalError):
+    """The path changed on disk since it was last looked at; it must be scanned before it is touched."""
+
+
+class BlockedError(LocalError):
+    """Something of another kind stands where the path should go."""
+
+
+@final
+class FolderRoot:
+    """An open root directory. Not safe for two threads at once."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self._directories: OrderedDict[bytes, int] = OrderedDict()
+        self._touched: set[bytes] = set()
+
+    @classmethod
+    def create(cls, path: Path, folder_id: bytes) -> None:
+        """Make `path` a folder of ours: the directory if need be, and its marker.
+
+        Raises:
+            LocalError: it belongs to another space, or cannot be written.
+        """
+        own = path / os.fsdecode(MARKER_DIRECTORY)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            own.mkdir(mode=0o700, exist_ok=True)
+            (own / os.fsdecode(_TEMPORARY)).mkdir(mode=0o700, exist_ok=True)
+            marker = own / os.fsdecode(_MARKER)
+            if marker.exists() and marker.read_bytes() != folder_id.hex().encode():
+                raise LocalError(f"{path} already belongs to another space; remove {own} if that is over")
+            marker.write_bytes(folder_id.hex().encode())
+        except OSError as error:
+            raise LocalError(f"cannot make {path} a folder: {error.strerror or error}") from error
+
+    @classmethod
+    def open(cls, path: Path, folder_id: bytes) -> Self:
+        """Open the root after checking its marker; raises FolderStoppedError."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise FolderStoppedError(f"{path} cannot be opened: {error.strerror}") from error
+        root = cls(path, descriptor)
+        try:
+            found = root._read_marker()
+        except OSError as error:
+            root.close()
+            if error.errno == errno.ENOENT:
+                raise FolderStoppedError(f"{path} has lost its marker: is its disk mounted?") from error
+            raise FolderStoppedError(f"{path} cannot be read: {error.strerror}") from error
+        if found != folder_id.hex().encode():
+            root.close()
+            raise FolderStoppedError(f"{path} carries the marker of another space")
+        return root
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release every descriptor."""
+        for descriptor in self._directories.values():
+            os.close(descriptor)
+        self._directories.clear()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def status(self, path: bytes) -> os.stat_result | None:
+        """`lstat` of `path`; None when it, or a directory above it, is not there."""
+        directory, _, name = path.rpartition(b"/")
+        try:
+            return os.stat(name, dir_fd=self._directory(directory), follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def names(self, directory: bytes) -> list[tuple[bytes, os.stat_result]]:
+        """Names with their `lstat` inside a directory (b"" is the root), sorted; what vanishes meanwhile is left out."""
+        descriptor = self._directory(directory)
+        found: list[tuple[bytes, os.stat_result]] = []
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    found.append((os.fsencode(entry.name), entry.stat(follow_symlinks=False)))
+        found.sort(key=lambda item: item[0])
+        return found
+
+    def open_file(self, path: bytes) -> int:
+        """A descriptor of the regular file `path`, for reading; raises OSError."""
+        directory, _, name = path.rpartition(b"/")
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=self._directory(directory))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a regular file")
+        return descriptor
+
+    def link_target(self, path: bytes) -> bytes:
+        """The target of the symbolic link `path`; raises OSError."""
+        directory, _, name = path.rpartition(b"/")
+        return os.readlink(name, dir_fd=self._directory(directory))
+
+    def open_temporary(self, name: bytes, *, fresh: bool) -> int:
+        """A read-write descriptor of a file in our own directory, on the folder's file system."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
+        return os.open(name, flags, 0o600, dir_fd=self._temporary())
+
+    def drop_temporary(self, name: bytes) -> None:
+        """Remove a temporary file if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._temporary())
+
+    def temporary_names(self) -> list[bytes]:
+        """What stands in our temporary directory."""
+        return sorted(os.fsencode(name) for name in os.listdir(self._temporary()))
+
+    def install(self, temporary: bytes, path: bytes, expected: Row | None) -> os.stat_result:
+        """Move a finished temporary file to `path`, if what stands there is exactly `expected`; its new status.
+
+        Raises:
+            LocalChangeError: something else stands there.
+            BlockedError: a directory stands there, or a file where a directory must be.
+        """
+        directory, name = self._place_for(path, expected)
+        source = self._temporary()
+        if expected is None:
+            # A hard link never replaces what appeared meanwhile; file systems without them get the plain rename.
+            try:
+                os.link(temporary, name, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
+            except FileExistsError:
+                raise LocalChangeError(f"{path!r} appeared") from None
+            except OSError as error:
+                if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}:
+                    raise
+                os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
+            else:
+                os.unlink(temporary, dir_fd=source)
+        else:
+            os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+    def make_directory(self, path: bytes, expected: Row | None) -> os.stat_result:
+        """Make the directory `path`; raises as `install`."""
+        directory, name = self._place_for(path, expected)
+        if expected is not None:
+            os.unlink(name, dir_fd=directory)
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o777, dir_fd=directory)
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+    def make_link(self, temporary: bytes, target: bytes, path: bytes, expected: Row | None) -> os.stat_result:
+        """Put a symbolic link at `path`; raises as `install`."""
+        self.drop_temporary(temporary)
+        os.symlink(target, temporary, dir_fd=self._temporary())
+        return self.install(temporary, path, expected)
+
+    def set_times_and_mode(self, path: bytes, expected: Row, mtime_ns: int, *, executable: bool) -> os.stat_result:
+        """Change a file's modification time and executable bit alone; raises LocalChangeError."""
+        directory, name = self._place_for(path, expected)
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+            if (wanted := with_executable(mode, executable=executable)) != mode:
+                os.fchmod(descriptor, wanted)
+            os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+        finally:
+            os.close(descriptor)
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+    def remove(self, path: bytes, expected: Row) -> None:
+        """Remove what stands at `path` if it is exactly `expected`; a directory only when empty.
+
+        Raises:
+            LocalChangeError: something else stands there.
+            BlockedError: the directory holds files that are not part of the space.
+        """
+        current = self.status(path)
+        if current is None:
+            return
+        directory, name = self._place_for(path, expected)
+        try:
+            if expected.kind == "d":
+                self._forget(path)
+                os.rmdir(name, dir_fd=directory)
+            else:
+                os.unlink(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise BlockedError("the directory holds files that are not part of the space") from None
+            raise
+
+    def flush(self) -> None:
+        """Make the names that were changed in this pass durable: fsync of their directories."""
+        for path in sorted(self._touched):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.fsync(self._directory(path))
+        self._touched.clear()
+
+    def _place_for(self, path: bytes, expected: Row | None) -> tuple[int, bytes]:
+        parent, _, name = path.rpartition(b"/")
+        try:
+            directory = self._directory(parent, create=True)
+        except NotADirectoryError:
+            raise BlockedError("a file stands where its directory must be") from None
+        current = self.status(path)
+        if current is None:
+            if expected is not None:
+                raise LocalChangeError(f"{path!r} vanished")
+        elif expected is None:
+            raise LocalChangeError(f"{path!r} appeared")
+        elif not matches(expected, current):
+            raise LocalChangeError(f"{path!r} changed")
+        self._touched.add(parent)
+        return directory, name
+
+    def _directory(self, path: bytes, *, create: bool = False) -> int:
+        if not path:
+            return self._descriptor
+        known = self._directories.get(path)
+        if known is not None:
+            self._directories.move_to_end(path)
+            return known
+        parent_path, _, name = path.rpartition(b"/")
+        parent = self._directory(parent_path, create=create)
+        try:
+            descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+        except FileNotFoundError:
+            if not create:
+                raise
+            os.mkdir(name, 0o777, dir_fd=parent)
+            self._touched.add(parent_path)
+            descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NotADirectoryError(error.errno, "a symbolic link stands where a directory must be") from None
+            raise
+        self._directories[path] = descriptor
+        if len(self._directories) > _OPEN_DIRECTORIES:
+            os.close(self._directories.popitem(last=False)[1])
+        return descriptor
+
+    def _forget(self, path: bytes) -> None:
+        for known in [known for known in self._directories if known == path or known.startswith(path + b"/")]:
+            os.close(self._directories.pop(known))
+        self._touched.discard(path)
+
+    def _temporary(self) -> int:
+        own = MARKER_DIRECTORY + b"/" + _TEMPORARY
+        try:
+            return self._directory(own)
+        except FileNotFoundError:
+            os.mkdir(_TEMPORARY, 0o700, dir_fd=self._directory(MARKER_DIRECTORY))
+            return self._directory(own)
+
+    def _read_marker(self) -> bytes:
+        own = os.open(MARKER_DIRECTORY, _DIRECTORY_FLAGS, dir_fd=self._descriptor)
+        try:
+            descriptor = os.open(_MARKER, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=own)
+            try:
+                return os.read(descriptor, 256)
+            finally:
+                os.close(descriptor)
+        finally:
+            os.close(own)
+
+
+def walk(
+    root: FolderRoot, directory: bytes
+) -> Generator[tuple[bytes, os.stat_result], bool | None]:
+    """Everything below `directory`, parents first, except our own directory; never follows links.
+
+    The consumer may `send(False)` after a directory to leave it out.
+    """
+    for name, status in root.names(directory):
+        if not directory and name.lower() == MARKER_DIRECTORY:
+            continue
+        path = directory + b"/" + name if directory else name
+        enter = yield path, status
+        if enter is not False and stat.S_ISDIR(status.st_mode):
+            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                yield from walk(root, path)
+
+
+def kind_of(status: os.stat_result) -> str | None:
+    """`f`, `d`, `l`, or None for what is never synced: sockets, pipes, devices."""
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        return "f"
+    if stat.S_ISDIR(mode):
+        return "d"
+    return "l" if stat.S_ISLNK(mode) else None
+
+
+def is_executable(status: os.stat_result) -> bool:
+    """The owner's executable bit."""
+    return bool(status.st_mode & stat.S_IXUSR)
+
+
+def with_executable(mode: int, *, executable: bool) -> int:
+    """`mode` with execution for whoever may read, or for nobody."""
+    return mode | ((mode & 0o444) >> 2) if executable else mode & ~0o111
+
+
+def matches(row: Row, status: os.stat_result) -> bool:
+    """True when `status` is what `row` recorded. A directory is itself whatever its times say."""
+    kind = kind_of(status)
+    if kind != row.kind:
+        return False
+    if kind == "d":
+        return True
+    return (
+        status.st_size == row.size
+        and status.st_mtime_ns == row.mtime_ns
+        and status.st_ctime_ns == row.ctime_ns
+        and status.st_ino == row.inode
+        and (kind == "l" or is_executable(status) == row.executable)
+    )

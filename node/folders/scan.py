@@ -1,0 +1,111 @@
+"""Scanning: what of the folder differs from the rows we keep. Blocking; runs in a worker thread."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from latticework.crdt.paths import path_refusal
+
+from ..store import Row
+from .ignore import IgnoreRules
+from .root import FolderRoot, kind_of, matches, walk
+
+
+@dataclass(slots=True)
+class Differences:
+    """What one scan found, all as paths: to read, gone, no longer tracked, and impossible to sync with the reason."""
+
+    changed: list[bytes] = field(default_factory=list[bytes])
+    gone: list[bytes] = field(default_factory=list[bytes])
+    untracked: list[bytes] = field(default_factory=list[bytes])
+    refused: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    seen: int = 0
+
+
+def scan(
+    root: FolderRoot, rows: Mapping[bytes, Row], rules: IgnoreRules, prefixes: Iterable[bytes] | None
+) -> Differences:
+    """Compare disk and rows, everywhere or below `prefixes` only."""
+    found = Differences()
+    present: set[bytes] = set()
+    if prefixes is None:
+        _scan_below(root, b"", rows, rules, found, present)
+        missing = [path for path in rows if path not in present]
+    else:
+        missing = _scan_prefixes(root, sorted(set(prefixes)), rows, rules, found, present)
+    for path in missing:
+        if rules.ignores_below(path, directory=rows[path].kind == "d"):
+            found.untracked.append(path)
+        elif root.status(path) is None:
+            found.gone.append(path)
+    return found
+
+
+def _scan_prefixes(
+    root: FolderRoot,
+    prefixes: list[bytes],
+    rows: Mapping[bytes, Row],
+    rules: IgnoreRules,
+    found: Differences,
+    present: set[bytes],
+) -> list[bytes]:
+    deep: list[bytes] = []
+    for path in prefixes:
+        if path_refusal(path) is not None:
+            continue
+        status = root.status(path)
+        if status is None:
+            deep.append(path)
+        elif not rules.ignores_below(path, directory=kind_of(status) == "d"):
+            enter = _judge(path, status, rows, rules, found, present)
+            if enter and path not in rows:
+                _scan_below(root, path, rows, rules, found, present)
+            elif not enter:
+                deep.append(path)
+        else:
+            deep.append(path)
+    if not deep:
+        return []
+    exact = set(deep)
+    starts = tuple(path + b"/" for path in deep)
+    return [path for path in rows if path not in present and (path in exact or path.startswith(starts))]
+
+
+def _scan_below(
+    root: FolderRoot,
+    directory: bytes,
+    rows: Mapping[bytes, Row],
+    rules: IgnoreRules,
+    found: Differences,
+    present: set[bytes],
+) -> None:
+    steps = walk(root, directory)
+    enter: bool | None = None
+    while True:
+        try:
+            path, status = steps.send(enter)
+        except StopIteration:
+            return
+        enter = _judge(path, status, rows, rules, found, present)
+
+
+def _judge(
+    path: bytes,
+    status: os.stat_result,
+    rows: Mapping[bytes, Row],
+    rules: IgnoreRules,
+    found: Differences,
+    present: set[bytes],
+) -> bool:
+    kind = kind_of(status)
+    if kind is None or rules.ignores(path, directory=kind == "d"):
+        return False
+    if refusal := path_refusal(path):
+        found.refused[path] = refusal
+        return False
+    found.seen += 1
+    present.add(path)
+    row = rows.get(path)
+    if row is None or not matches(row, status):
+        found.changed.append(path)
+    return kind == "d"

@@ -1,0 +1,64 @@
+"""Serving chunks: the folder's own files are the source, packs hold the rest (decision 21). Blocking."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import final
+
+from latticework.chunkstore import ChunkSealer, ChunkStore
+from latticework.wire import ChunkId, StoreError
+
+from ..store import Place, SpaceStore
+from .root import FolderRoot
+
+
+@final
+class ChunkSource:
+    """Answers requests for the chunks of one space."""
+
+    def __init__(self, sealer: ChunkSealer, chunks: ChunkStore, store: SpaceStore, folder: tuple[Path, bytes] | None):
+        self._sealer = sealer
+        self._chunks = chunks
+        self._store = store
+        self.folder = folder
+
+    def get(self, wanted: Sequence[ChunkId]) -> list[bytes | bytearray | None]:
+        """The ciphertext of each chunk, or None for what is not here any more.
+
+        A chunk of a file is sealed again and checked, so a file that changed since its row was written gives None.
+        """
+        try:
+            places = self._store.places(wanted)
+        except StoreError:
+            places = {}
+        root = self._open_root() if places else None
+        try:
+            return [self._one(root, chunk, places.get(chunk, ())) for chunk in wanted]
+        finally:
+            if root is not None:
+                root.close()
+
+    def _open_root(self) -> FolderRoot | None:
+        if self.folder is None:
+            return None
+        with suppress(StoreError):
+            return FolderRoot.open(*self.folder)
+        return None
+
+    def _one(self, root: FolderRoot | None, chunk: ChunkId, places: Sequence[Place]) -> bytes | bytearray | None:
+        for place in places if root is not None else ():
+            assert root is not None
+            with suppress(OSError):
+                descriptor = root.open_file(place.path)
+                try:
+                    plaintext = os.pread(descriptor, place.length, place.offset)
+                finally:
+                    os.close(descriptor)
+                if len(plaintext) == place.length:
+                    sealed = self._sealer.seal(plaintext)
+                    if sealed.id == chunk:
+                        return sealed.ciphertext
+        with suppress(StoreError):
+            return self._chunks.get(chunk)
+        return None

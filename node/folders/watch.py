@@ -1,0 +1,63 @@
+"""The watcher: inotify through `watchfiles`, with the periodic full scan behind it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import final
+
+import trio
+import watchfiles
+
+from latticework.crdt import MARKER_DIRECTORY
+from latticework.wire import StoreError
+
+_DEBOUNCE_MS = 60
+_STEP_MS = 15
+_RUST_TIMEOUT_MS = 200
+"""How long cancellation may take; the library's default of five seconds would hold up a stop."""
+
+
+@final
+class FileWatcher:
+    """Watches one folder on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def watch(self, report: Callable[[set[bytes] | None], None]) -> None:
+        """Report changed paths until cancelled; see the port."""
+        base = os.fsencode(self._path.resolve()) + b"/"
+        own = MARKER_DIRECTORY + b"/"
+        try:
+            async for changes in watchfiles.awatch(
+                self._path,
+                watch_filter=None,
+                debounce=_DEBOUNCE_MS,
+                step=_STEP_MS,
+                rust_timeout=_RUST_TIMEOUT_MS,
+                recursive=True,
+                ignore_permission_denied=True,
+            ):
+                paths: set[bytes] = set()
+                for _, name in changes:
+                    path = os.fsencode(name)
+                    if path.startswith(base):
+                        relative = path[len(base) :]
+                        if not relative.startswith(own) and relative != MARKER_DIRECTORY:
+                            paths.add(relative)
+                    else:
+                        report(None)
+                if paths:
+                    report(paths)
+                await trio.lowlevel.checkpoint()
+        except (OSError, RuntimeError) as error:
+            raise StoreError(f"cannot watch {self._path}: {error}") from error
+
+
+@final
+class NoWatcher:
+    """Never reports: simulated folders are told when to scan."""
+
+    async def watch(self, report: Callable[[set[bytes] | None], None]) -> None:
+        del report
+        await trio.sleep_forever()

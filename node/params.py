@@ -1,0 +1,42 @@
+"""Constants of the node."""
+
+DEFAULT_PORT = 47320
+"""TCP port that `lattice up` binds when it is free; chosen here from the unassigned range."""
+SCHEMA_VERSION = 1
+"""Layout of a space's database."""
+WAL_CHECKPOINT_PAGES = 4000
+"""The write-ahead log is folded into the database beyond this size (16 MiB)."""
+SERVE_BATCH_BYTES = 1 << 20
+"""Entries sent in one message."""
+MAX_SYNC_MESSAGE_BYTES = 8 << 20
+"""The longest message of the sync protocol: a full frontier of 65,536 logs."""
+MAX_CHUNK_REQUEST = 256
+"""Chunks named in one request."""
+CHUNK_WINDOW_BYTES = 16 << 20
+"""Chunks asked for and not yet received, per fetch."""
+CHUNK_GROUP_BYTES = 4 << 20
+"""Chunks handled in one thread hop, at either end."""
+SMALL_BATCH_FILES = 256
+"""Files brought to disk in one round."""
+READ_BATCH_FILES = 64
+"""Small files read in one thread hop."""
+READ_BATCH_BYTES = 8 << 20
+RESCAN_INTERVAL_S = 600.0
+"""The full scan behind the watcher: what the watcher misses is found within ten minutes."""
+RETRY_FIRST_S = 0.5
+RETRY_LAST_S = 10.0
+"""A failed file is tried again after 0.5 s, then twice as long each time up to 10 s."""
+DIAL_FIRST_S = 0.5
+DIAL_LAST_S = 30.0
+DIAL_TIMEOUT_S = 10.0
+INBOX_COMMANDS = 64
+"""Commands waiting for the task that owns a space; senders wait when it is full."""
+MAX_CONNECTIONS = 256
+PREVIOUS_SHARE = 0.05
+"""Replaced and deleted files are kept up to this share of the folder's size (decisions 21 and 24)."""
+STRANGER_BACKOFF_S = 300.0
+"""A discovered peer that turned out not to be ours is dialled again after this."""
+IGNORE_FILE_BYTES = 1 << 20
+CONTROL_FRAME_BYTES = 16 << 20
+WORKER_THREADS = 4
+"""Worker threads of one node: hashing and sealing share two cores with two waiting for the disk."""

@@ -1,0 +1,116 @@
+"""The store of one space: its entries, and what of the tree is on this disk.
+
+Both live behind one port because both must be committed together: a local change is an entry *and* the row that says
+which version the disk now shows. Two implementations, SQLite and memory, pass one contract test.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from latticework.crdt import Dot, Entry, Position
+from latticework.crdt.frontier import Range
+from latticework.wire import ChunkId, EntryId, LogId, StoreError
+
+
+class StoreCorruptError(StoreError):
+    """The database is damaged; the node sets it aside and rebuilds it from peers and the folder."""
+
+
+class Row(NamedTuple):
+    """What stood on disk when we last looked, and the heads that it shows.
+
+    `kind` is `f`, `d` or `l`. `content` is a 32-byte digest of what a user would call the content.
+    """
+
+    kind: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    executable: bool
+    content: bytes
+    dots: tuple[Dot, ...]
+
+
+class Piece(NamedTuple):
+    """Where a chunk's plaintext stands inside a file."""
+
+    chunk: ChunkId
+    offset: int
+    length: int
+
+
+class Place(NamedTuple):
+    """A file of the folder that holds a chunk."""
+
+    path: bytes
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskChange:
+    """One path's new row, or None when it is gone from disk; `pieces` of a file, in order."""
+
+    path: bytes
+    row: Row | None
+    pieces: Sequence[Piece] = ()
+
+
+class SpaceStore(Protocol):
+    """Entries and disk rows of one space. Safe to call from several threads; calls are serialised."""
+
+    @property
+    def log_nonce(self) -> bytes:
+        """16 bytes from which the key of our current log is derived."""
+        ...
+
+    @property
+    def was_moved(self) -> bool:
+        """True when this database was copied or restored since we last wrote it (decision 27)."""
+        ...
+
+    def new_log(self, nonce: bytes) -> None:
+        """Durably begin a new log of ours."""
+        ...
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries in admission order; raises StoreCorruptError at the first damaged one."""
+        ...
+
+    def position(self, entry: EntryId) -> Position | None:
+        """Where an entry stands; includes entries of `remember` that are not committed yet."""
+        ...
+
+    def remember(self, entry: Entry) -> None:
+        """Make `position` know an entry before its commit."""
+        ...
+
+    def commit(self, entries: Sequence[Entry], changes: Sequence[DiskChange], *, durable: bool) -> None:
+        """Store all or nothing. With `durable` the data is on the disk when this returns.
+
+        Raises:
+            StoreError: nothing was stored (disk full, read-only).
+        """
+        ...
+
+    def keep_fork(self, entry: Entry) -> None:
+        """Keep an entry whose author signed another under the same number: evidence."""
+        ...
+
+    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[bytes], int | None]:
+        """Envelopes of `ranges` in admission order from cursor `after` (0 first), and the next cursor or None."""
+        ...
+
+    def rows(self) -> dict[bytes, Row]:
+        """All disk rows by path."""
+        ...
+
+    def places(self, chunks: Sequence[ChunkId]) -> dict[ChunkId, list[Place]]:
+        """Files that held these chunks when their rows were written."""
+        ...
+
+    def close(self) -> None:
+        """Release the files."""
+        ...

@@ -1,0 +1,173 @@
+"""The simulated network: hosts with IPv4 addresses, links between them, streams through the virtual clock.
+
+`SimNetwork` is the world; `SimHost`, one per node, is that node's `transport.ports.Network`. Hosts speak
+`/ip4/.../tcp/...`, so that a node binds `/ip4/0.0.0.0/tcp/0` and dials what others announced exactly as it does on real
+networks; `/memory/<n>` is an address that any one host may bind. A loopback address leads to the host itself.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import final
+
+import trio
+
+from latticework.transport import Multiaddr, UnreachableError
+from latticework.wire import LocalError
+
+from .clock import VirtualClock
+from .link import Link
+from .listener import SimListener
+from .pipe import Route
+from .rng import KeyedRng
+from .stream import Connection, End, SimStream, connect
+from .topology import Topology
+from .transcript import FrameHook
+
+_FIRST_HOST = int(ipaddress.IPv4Address("10.0.0.1"))
+_LOOPBACK_IP = "127.0.0.1"
+_WILDCARD_IP = str(ipaddress.IPv4Address(0))
+_FIRST_EPHEMERAL_PORT = 32_768
+
+type _Place = tuple[str, Multiaddr]
+"""Where a listener is found: an address, inside one host for loopback, in the world ("") for the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    clock: VirtualClock
+    topology: Topology
+    hook: FrameHook | None
+    listeners: dict[_Place, SimListener] = field(default_factory=dict[_Place, SimListener])
+
+
+@dataclass(slots=True)
+class _Dial:
+    source: Multiaddr
+    target: Multiaddr
+    answered: trio.Event = field(default_factory=trio.Event)
+    connection: Connection | None = None
+    abandoned: bool = False
+
+
+@final
+class SimNetwork:
+    """All hosts of one run. `rng` feeds jitter only; `hook` sees every frame, for example a `Transcript`."""
+
+    def __init__(
+        self, clock: VirtualClock, rng: KeyedRng, link: Link | None = None, hook: FrameHook | None = None
+    ) -> None:
+        self._world = _World(clock, Topology(link or Link(), rng), hook)
+        self._hosts: dict[str, SimHost] = {}
+
+    @property
+    def topology(self) -> Topology:
+        """Links of their own latency and bandwidth, by host names."""
+        return self._world.topology
+
+    def host(self, name: str) -> "SimHost":
+        """The host called `name`, made at first use; addresses are 10.0.0.1 and up, in order of making."""
+        if name not in self._hosts:
+            address = ipaddress.IPv4Address(_FIRST_HOST + len(self._hosts))
+            self._hosts[name] = SimHost(self._world, name, str(address))
+        return self._hosts[name]
+
+    def cut(self, a: str, b: str) -> None:
+        """Lose every stream between hosts `a` and `b`; dials end in UnreachableError until `heal`."""
+        self.topology.cut(a, b)
+
+    def heal(self, a: str, b: str) -> None:
+        """Let hosts `a` and `b` dial each other again."""
+        self.topology.heal(a, b)
+
+
+@final
+class SimHost:
+    """One host's `transport.ports.Network`; made by `SimNetwork.host`."""
+
+    def __init__(self, world: _World, name: str, ip: str) -> None:
+        self._world = world
+        self.name = name
+        self.ip = ip
+        self._last_port = _FIRST_EPHEMERAL_PORT - 1
+
+    async def listen(self, address: Multiaddr) -> SimListener:
+        """Bind `address`: this host's own, the wildcard, loopback or a memory address; port 0 picks one."""
+        await trio.lowlevel.checkpoint()
+        bound = self._resolve(address)
+        places = tuple(self._place(item) for item in bound)
+        for place in places:
+            if place in self._world.listeners:
+                raise LocalError(f"{place[1]} is in use on {self.name}")
+
+        def release() -> None:
+            for place in places:
+                if self._world.listeners.get(place) is listener:
+                    del self._world.listeners[place]
+
+        listener = SimListener(self.name, bound, release)
+        self._world.listeners.update(dict.fromkeys(places, listener))
+        return listener
+
+    async def dial(self, address: Multiaddr) -> SimStream:
+        """Connect in one round trip, also when refused; a cancelled dial leaves nothing open."""
+        target = address.with_peer(None)
+        if target.transport not in {"tcp", "memory"}:
+            raise LocalError(f"cannot dial {address}: neither TCP nor memory")
+        near = Multiaddr.tcp(_LOOPBACK_IP if target.host == _LOOPBACK_IP else self.ip, self._next_port())
+        dial = _Dial(near, target)
+        listener = self._world.listeners.get(self._place(target))
+        self._after(self.name, target.host if listener is None else listener.host_name, lambda: self._arrive(dial))
+        try:
+            await dial.answered.wait()
+        except trio.Cancelled:
+            dial.abandoned = True
+            if dial.connection is not None:
+                dial.connection.near.close()
+            raise
+        if dial.connection is None:
+            raise UnreachableError(f"nobody answers at {address}")
+        return dial.connection.near
+
+    def _arrive(self, dial: _Dial) -> None:
+        listener = self._world.listeners.get(self._place(dial.target))
+        far = dial.target.host if listener is None else listener.host_name
+        refused = dial.abandoned or self._world.topology.is_cut(self.name, far)
+        if listener is not None and not listener.full and not refused:
+            dial.connection = self._connect(dial, far)
+            listener.offer(dial.connection.far)
+        self._after(far, self.name, dial.answered.set)
+
+    def _connect(self, dial: _Dial, far: str) -> Connection:
+        def route(source: str, destination: str, near: Multiaddr, there: Multiaddr) -> Route:
+            lane = self._world.topology.lane(source, destination)
+            return Route(self._world.clock, lane, str(near), str(there), self._world.hook)
+
+        connection = connect(
+            End(dial.source, route(self.name, far, dial.source, dial.target)),
+            End(dial.target, route(far, self.name, dial.target, dial.source)),
+        )
+        self._world.topology.add(self.name, far, connection)
+        return connection
+
+    def _after(self, source: str, destination: str, callback: Callable[[], None]) -> None:
+        lane = self._world.topology.lane(source, destination)
+        self._world.clock.schedule(lane.arrival_us(self._world.clock.monotonic_us(), 0), callback)
+
+    def _resolve(self, address: Multiaddr) -> tuple[Multiaddr, ...]:
+        """The addresses that listening on `address` binds; the announced one first."""
+        place = address.with_peer(None)
+        if place.transport == "memory":
+            return (place,)
+        hosts = (self.ip, _LOOPBACK_IP) if place.host == _WILDCARD_IP else (place.host,)
+        if place.transport != "tcp" or not {self.ip, _LOOPBACK_IP}.issuperset(hosts):
+            raise LocalError(f"{address} is no address of {self.name}")
+        port = place.port or self._next_port()
+        return tuple(Multiaddr.tcp(host, port) for host in hosts)
+
+    def _place(self, address: Multiaddr) -> _Place:
+        return (self.name if address.host == _LOOPBACK_IP else "", address)
+
+    def _next_port(self) -> int:
+        self._last_port += 1
+        return self._last_port

@@ -1,0 +1,58 @@
+"""Strict, canonical CBOR: the only encoding that is hashed, signed or sent.
+
+A small subset of RFC 8949: unsigned and negative integers of 64 bits, byte and text strings, arrays, maps with
+unsigned integer keys, booleans and null; definite lengths, shortest forms, sorted keys (section 4.2.1). Exactly one
+encoding of a value is accepted. Size and depth are checked first, then the type of every item, then the bytes are
+encoded again and compared: comparing alone would accept floats, dates, sets and `undefined` (decision 3).
+"""
+
+import cbor2
+
+from .errors import MalformedError
+
+MAX_DEPTH = 8
+"""Nesting of arrays and maps; the deepest record of ours uses 5."""
+
+type Plain = int | bytes | str | bool | None | list[Plain] | dict[int, Plain]
+
+
+def encode_plain(value: Plain) -> bytes:
+    """The canonical encoding of `value`."""
+    return cbor2.dumps(value, canonical=True)
+
+
+def decode_plain(data: bytes, max_bytes: int) -> Plain:
+    """The value that `data` canonically encodes.
+
+    Raises:
+        MalformedError: more than `max_bytes`, deeper than `MAX_DEPTH`, another type, or not canonical.
+    """
+    if len(data) > max_bytes:
+        raise MalformedError(f"{len(data)} bytes where at most {max_bytes} are allowed")
+    try:
+        value: Plain = cbor2.loads(data, max_depth=MAX_DEPTH, allow_indefinite=False, allow_duplicate_keys=False)
+    except (cbor2.CBORDecodeError, ValueError, OverflowError, TypeError, RecursionError) as error:
+        raise MalformedError(f"not CBOR: {error}") from error
+    _check_types(value)
+    if cbor2.dumps(value, canonical=True) != data:
+        raise MalformedError("not the canonical encoding")
+    return value
+
+
+def _check_types(value: object) -> None:
+    kind = type(value)
+    if kind is bytes or kind is bool or value is None or kind is str:
+        return
+    if isinstance(value, int) and kind is int:
+        if not -(1 << 63) <= value < 1 << 64:
+            raise MalformedError("integer of more than 64 bits")
+    elif isinstance(value, list) and kind is list:
+        for item in value:  # pyright: ignore[reportUnknownVariableType]  # any CBOR item
+            _check_types(item)  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
+    elif isinstance(value, dict) and kind is dict:
+        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]  # any CBOR item
+            if type(key) is not int or key < 0:  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
+                raise MalformedError("map key that is no unsigned integer")
+            _check_types(item)  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
+    else:
+        raise MalformedError(f"type {kind.__name__} is not allowed")
