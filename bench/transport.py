@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0415 - each process imports only the stack that it measures
 """One stream between two processes on loopback: ours (pqx, yamux, TCP), raw trio TCP, and py-libp2p (noise, yamux).
 
     uv run --all-groups python bench/transport.py [--quick] [--ours-only]

@@ -126,6 +126,8 @@ class FrontierSync:
         self._asked = False
         self._last_asked: tuple[Range, ...] = ()
         self._announced: Frontier | None = None
+        self._pending = 0
+        self._heard = False
         self.remote_pending: int | None = None
 
     def start(self, pending: int) -> list[Action]:
@@ -137,19 +139,31 @@ class FrontierSync:
         match event:
             case LocalChanged(pending):
                 return self._announce(pending)
-            case Received(Frontier() as frontier):
+            case Received(message):
+                return self._on_message(message)
+            case _:
+                assert_never(event)
+
+    def _on_message(self, message: Message) -> list[Action]:
+        match message:
+            case Frontier() as frontier:
                 self._remote = {head.log: head for head in frontier.heads}
                 self.remote_pending = frontier.pending
-                return self._ask()
-            case Received(Want(ranges)):
+                again: list[Action] = []
+                if not self._heard:
+                    # The peer may have taken up this space only now and missed what we announced before.
+                    self._heard, self._announced = True, None
+                    again = self._announce(self._pending)
+                return again + self._ask()
+            case Want(ranges):
                 return [Serve(ranges)]
-            case Received(Entries(envelopes, last)):
+            case Entries(envelopes, last):
                 actions: list[Action] = [Admit(envelopes)]
                 if last:
                     self._asked = False
                 return actions
             case _:
-                assert_never(event)
+                assert_never(message)
 
     def admitted(self) -> list[Action]:
         """Call after an `Admit` was carried out: ask for what is still missing.
@@ -171,7 +185,13 @@ class FrontierSync:
             log in remote and remote[log].entry == head.id for log, head in heads.items()
         )
 
+    def retry(self) -> list[Action]:
+        """Ask again after an answer that could not be stored."""
+        self._asked = False
+        return self._ask()
+
     def _announce(self, pending: int) -> list[Action]:
+        self._pending = pending
         heads = tuple(FrontierHead(log, head.seq, head.id) for log, head in sorted(self._heads.items()))
         frontier = Frontier(heads, pending)
         if frontier == self._announced:

@@ -5,6 +5,7 @@ One task owns the responder and makes its blocking calls on a thread; what is he
 the failure is logged and tried again.
 """
 
+import ipaddress
 import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -17,7 +18,7 @@ import trio
 import zeroconf
 
 from latticework.transport import Multiaddr, PeerId
-from latticework.wire import Rng, Threads
+from latticework.wire import LocalError, Rng, Threads
 
 from .inbox import SightingInbox
 from .mdns_records import announceable, build_txt, new_instance
@@ -38,6 +39,13 @@ class MdnsConfig:
 
     interfaces: tuple[str, ...] = ()
     loopback: bool = False
+
+    def __post_init__(self) -> None:
+        for interface in self.interfaces:
+            try:
+                ipaddress.IPv4Address(interface)
+            except ValueError as error:
+                raise LocalError(f"not the IPv4 address of an interface: {interface!r}") from error
 
 
 @asynccontextmanager

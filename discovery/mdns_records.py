@@ -100,10 +100,8 @@ def _dialable(place: Multiaddr, *, loopback: bool) -> bool:
         ip = ipaddress.ip_address(place.host)
     except ValueError:
         return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.is_link_local:
-            return False
-        ip = ip.ipv4_mapped or ip
+    if ip.version == 6 and ip.is_link_local:
+        return False
     if ip.is_loopback:
         return loopback
     return not (ip.is_unspecified or ip.is_multicast or ip.is_reserved)

@@ -64,11 +64,13 @@ class Responder:
         if port == 0:
             self._withdraw(self._zeroconf)
         elif self._announced is None:
-            self._announced = self._info(txt, port)
-            self._zeroconf.register_service(self._announced, cooperating_responders=True)
+            info = self._info(txt, port)
+            self._zeroconf.register_service(info, cooperating_responders=True)
+            self._announced = info
         elif (self._announced.text, self._announced.port) != (txt, port):
-            self._announced = self._info(txt, port)
-            self._zeroconf.update_service(self._announced)
+            info = self._info(txt, port)
+            self._zeroconf.update_service(info)
+            self._announced = info
 
     def close(self) -> None:
         """Say goodbye (0.25 s) and end every thread; nothing is heard afterwards."""

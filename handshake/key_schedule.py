@@ -1,7 +1,7 @@
 """The key schedule of the handshakes: a transcript hash and a chaining key, after Noise (revision 34, section 5.2).
 
-`absorb` mixes a public value into the transcript, `advance` mixes a secret into the chaining key, with the transcript
-as HKDF info. A seal uses a key derived for it alone from both, so its nonce may be constant; the sealed bytes are absorbed
+`absorb` mixes a public value into the transcript, `advance` mixes a secret into the chaining key with the transcript as
+HKDF info. A seal uses a key derived for it alone from both, so its nonce may be constant; the sealed bytes are absorbed
 in turn. So every later key depends on everything that was sent before it, and two ends that saw different bytes cannot
 open each other's seals. Departures from Noise: HKDF-SHA-512 with labels, CBOR framing of every absorbed value, and the
 transcript enters every derivation (crypto report 2.3).

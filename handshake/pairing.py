@@ -21,7 +21,7 @@ A middleman with two channels fails at the first PairConfirm, because the channe
 finds it inside a channel that is not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from latticework.wire import AccountId, DeviceId
 
@@ -30,7 +30,7 @@ from latticework.wire import AccountId, DeviceId
 class Received:
     """Event: one message of the other device."""
 
-    message: bytes
+    message: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ type PairingEvent = Received | Confirmed | TimerFired | ConnectionLost
 class Send:
     """Action: send one message."""
 
-    message: bytes
+    message: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class AskConfirmation:
 class AddCertificate:
     """Action of the sponsor: add the new device to the roster, durably, before the next action."""
 
-    signed: bytes
+    signed: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Paired:
     """
 
     account: AccountId
-    certificate: bytes
-    roster: tuple[bytes, ...]
+    certificate: bytes = field(repr=False)
+    roster: tuple[bytes, ...] = field(repr=False)
     remote: DeviceId
     name: str
     addresses: tuple[str, ...]

@@ -25,7 +25,6 @@ from .pairing_code import PairingCode, QrCode, kind_of, password_of
 from .pairing_failures import Failure, PairingError
 from .pairing_keys import MAX_SEALED_BYTES, PairingKeys, SealedMessages, end, expect, open_clear, pairing_keys
 from .pairing_messages import (
-    MAX_CLEAR_BYTES,
     CertificateAccepted,
     CertificateOffer,
     JoinerCard,
@@ -41,6 +40,8 @@ from .pairing_messages import (
 from .params import PAIRING_PERSON_US, PAIRING_STEP_US
 from .spake import Role, Spake
 from .validity import check_validity
+
+_MAYBE_LISTED = "the other device may list this one already; pairing again is safe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,9 @@ type State = (
 class JoinerPairing:
     """A pure machine for one anonymous channel; `binding` is `channel_binding` of it."""
 
+    max_message_bytes = MAX_SEALED_BYTES
+    """The longest message in any state; a constant, because a driver reads ahead of the state."""
+
     def __init__(
         self, device: JoiningDevice, code: PairingCode, signatures: SignatureProvider, rng: Rng, binding: bytes
     ) -> None:
@@ -146,12 +150,6 @@ class JoinerPairing:
         self._rng = rng
         self._binding = binding
         self._state: State = Ready()
-
-    @property
-    def max_message_bytes(self) -> int:
-        """The longest message that the state accepts."""
-        clear = isinstance(self._state, Ready | AwaitingAnswer | AwaitingProof)
-        return MAX_CLEAR_BYTES if clear else MAX_SEALED_BYTES
 
     def start(self) -> list[PairingAction]:
         """The first message; raises LocalError when started twice."""
@@ -304,14 +302,11 @@ class JoinerPairing:
         match state:
             case Ready() | AwaitingAnswer() | AwaitingProof() | Closed():
                 return end(error, None, now_us)
-            case (
-                AwaitingSponsor(seal)
-                | AwaitingRoster(seal)
-                | AwaitingPerson(seal)
-                | AwaitingCertificate(seal)
-                | AwaitingDone(seal)
-            ):
+            case AwaitingSponsor(seal) | AwaitingRoster(seal) | AwaitingPerson(seal) | AwaitingCertificate(seal):
                 return end(error, seal, now_us)
+            case AwaitingDone(seal):
+                listed = PairingError(error.failure, told=error.told, detail=_MAYBE_LISTED)
+                return end(listed, seal, now_us)
             case _:
                 assert_never(state)
 

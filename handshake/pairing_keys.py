@@ -3,9 +3,8 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
-from latticework.transport.ports import RecordSession
 from latticework.wire import Label, MalformedError, decode_one_of, derive, encode, encode_plain
 
 from .pairing import PairingAction, PairingFailed, Send
@@ -18,9 +17,17 @@ from .spake import Role
 MAX_SEALED_BYTES = MAX_RECORD_PLAINTEXT_BYTES + RECORD_OVERHEAD_BYTES
 
 
-def channel_binding(records: RecordSession) -> bytes:
+class Exporter(Protocol):
+    """A channel, or its record session."""
+
+    def export(self, label: bytes, length: int) -> bytes:
+        """Bytes that only the two ends know."""
+        ...
+
+
+def channel_binding(channel: Exporter) -> bytes:
     """32 bytes that differ between the two channels of a middleman."""
-    return records.export(Label.PAIRING.value, SECRET_BYTES)
+    return channel.export(Label.PAIRING.value, SECRET_BYTES)
 
 
 @final

@@ -26,7 +26,6 @@ from .pairing_code import password_of
 from .pairing_failures import Failure, PairingError
 from .pairing_keys import MAX_SEALED_BYTES, PairingKeys, SealedMessages, end, expect, open_clear, pairing_keys
 from .pairing_messages import (
-    MAX_CLEAR_BYTES,
     CertificateAccepted,
     CertificateOffer,
     JoinerCard,
@@ -95,6 +94,9 @@ class SponsorPairing:
     `binding` is `channel_binding` of the channel; `addresses` are ours.
     """
 
+    max_message_bytes = MAX_SEALED_BYTES
+    """The longest message in any state; a constant, because a driver reads ahead of the state."""
+
     def __init__(
         self,
         keys: DeviceKeys,
@@ -113,11 +115,6 @@ class SponsorPairing:
         self._binding = binding
         self._addresses = addresses
         self._state: State = AwaitingHello()
-
-    @property
-    def max_message_bytes(self) -> int:
-        """The longest message that the state accepts."""
-        return MAX_CLEAR_BYTES if isinstance(self._state, AwaitingHello | AwaitingConfirm) else MAX_SEALED_BYTES
 
     def start(self) -> list[PairingAction]:
         """Wait for the joiner."""

@@ -107,7 +107,7 @@ class AesGcmRecords:
     exactly the same address; any other overlap corrupts data.
     """
 
-    __slots__ = ("_export", "_open", "_rekey_at_us", "_seal")
+    __slots__ = ("_export", "_open", "_rekey_at_us", "_seal", "_since_us")
 
     overhead_bytes = RECORD_OVERHEAD_BYTES
 
@@ -115,6 +115,7 @@ class AesGcmRecords:
         self._seal = _Direction(keys.seal, limits)
         self._open = _Direction(keys.open, limits)
         self._export = keys.export
+        self._since_us = now_us
         self._rekey_at_us = now_us + limits.max_us
 
     def __repr__(self) -> str:
@@ -139,7 +140,8 @@ class AesGcmRecords:
         seal = self._seal
         wire_size = size + RECORD_OVERHEAD_BYTES
         start = 0
-        if seal.budget < wire_size or now_us >= self._rekey_at_us:
+        # A clock that was stepped back would put the hour off; it brings the rekey forward instead.
+        if seal.budget < wire_size or not self._since_us <= now_us < self._rekey_at_us:
             start = self._rekey_into(out, now_us)
         seal.budget -= wire_size
         body = start + RECORD_HEADER_BYTES
@@ -206,6 +208,7 @@ class AesGcmRecords:
         sealed = out[RECORD_HEADER_BYTES:RECORD_OVERHEAD_BYTES]
         seal.aead.encrypt_into(seal.nonce(), _EMPTY, _REKEY_HEADER, sealed)
         seal.step()
+        self._since_us = now_us
         self._rekey_at_us = now_us + seal.limits.max_us
         return RECORD_OVERHEAD_BYTES
 

@@ -50,6 +50,7 @@ from .params import (
     ARGON2_SALT_BYTES,
     MAX_VAULT_BYTES,
     SECRET_BYTES,
+    TAG_BYTES,
     VAULT_NONCE_BYTES,
 )
 
@@ -91,14 +92,18 @@ class Cost:
 
 @record("vault-plain", tag=0)
 @dataclass(frozen=True, slots=True, repr=False)
-class _Plain:
+class PlainVault:
+    """Seeds that only the file's mode protects."""
+
     version: Annotated[int, Const(1)]
     data: Annotated[bytes, Bytes(maximum=MAX_VAULT_BYTES)]
 
 
 @record("vault-sealed", tag=1)
 @dataclass(frozen=True, slots=True, repr=False)
-class _Sealed:
+class SealedVault:
+    """Seeds under a passphrase; everything before `sealed` is associated data."""
+
     version: Annotated[int, Const(1)]
     iterations: Annotated[int, UInt()]
     memory_kib: Annotated[int, UInt()]
@@ -106,17 +111,19 @@ class _Sealed:
     salt: Annotated[bytes, Bytes(ARGON2_SALT_BYTES)]
     commitment: Annotated[bytes, Bytes(SECRET_BYTES)]
     nonce: Annotated[bytes, Bytes(VAULT_NONCE_BYTES)]
-    sealed: Annotated[bytes, Bytes(maximum=MAX_VAULT_BYTES)]
+    sealed: Annotated[bytes, Bytes(maximum=MAX_VAULT_BYTES, minimum=TAG_BYTES)]
 
 
 @record("vault-file")
 @dataclass(frozen=True, slots=True, repr=False)
-class _File:
+class VaultFile:
+    """The whole file: one of the two, and its checksum."""
+
     body: Annotated[bytes, Bytes(maximum=MAX_VAULT_BYTES)]
     checksum: Annotated[bytes, Bytes(SECRET_BYTES)]
 
 
-_BODIES: tuple[type[_Plain | _Sealed], ...] = (_Plain, _Sealed)
+_BODIES: tuple[type[PlainVault | SealedVault], ...] = (PlainVault, SealedVault)
 DEFAULT_COST: Final = Cost()
 
 
@@ -142,13 +149,13 @@ class SealedFileVault:
         if raw is None:
             return None
         try:
-            file = decode(_File, raw, MAX_VAULT_BYTES)
-            if not hmac.compare_digest(file.checksum, _checksum(file.body)):
+            file = decode(VaultFile, raw, MAX_VAULT_BYTES)
+            if not hmac.compare_digest(file.checksum, checksum_of(file.body)):
                 raise VaultDamagedError(f"{self._path} is corrupted: its checksum does not match")
             body = decode_one_of(_BODIES, file.body, MAX_VAULT_BYTES)
         except MalformedError as error:
             raise VaultDamagedError(f"{self._path} is truncated or corrupted: {error}") from error
-        if isinstance(body, _Sealed):
+        if isinstance(body, SealedVault):
             return self._open(body)
         if self._passphrase is not None:
             raise LocalError(f"{self._path} has no passphrase; start without one")
@@ -156,20 +163,20 @@ class SealedFileVault:
 
     def save(self, data: bytes) -> None:
         """See `KeyVault.save`; a passphrase costs about half a second."""
-        body = encode(_Plain(1, data) if self._passphrase is None else self._seal(self._passphrase, data))
-        _write_private(self._path, encode(_File(body, _checksum(body))))
+        body = encode(PlainVault(1, data) if self._passphrase is None else self._seal(self._passphrase, data))
+        _write_private(self._path, encode(VaultFile(body, checksum_of(body))))
 
-    def _seal(self, passphrase: bytes, data: bytes) -> _Sealed:
+    def _seal(self, passphrase: bytes, data: bytes) -> SealedVault:
         self._cost.check()
         salt = self._rng.random_bytes(ARGON2_SALT_BYTES)
         nonce = self._rng.random_bytes(VAULT_NONCE_BYTES)
         key, commitment = _keys(passphrase, salt, self._cost)
         cost = self._cost
-        empty = _Sealed(1, cost.iterations, cost.memory_kib, cost.lanes, salt, commitment, nonce, _EMPTY)
+        empty = SealedVault(1, cost.iterations, cost.memory_kib, cost.lanes, salt, commitment, nonce, _EMPTY)
         sealed = crypto_aead_xchacha20poly1305_ietf_encrypt(data, _context(empty), nonce, key)
         return replace(empty, sealed=sealed)
 
-    def _open(self, body: _Sealed) -> bytes:
+    def _open(self, body: SealedVault) -> bytes:
         cost = Cost(body.iterations, body.memory_kib, body.lanes)
         cost.check()
         if self._passphrase is None:
@@ -203,11 +210,12 @@ class MemoryVault:
         self._data = data
 
 
-def _checksum(body: bytes) -> bytes:
+def checksum_of(body: bytes) -> bytes:
+    """SHA-256 over label and body: finds accidents, not attackers."""
     return hashlib.sha256(Label.VAULT.value + b"\x00checksum" + body).digest()
 
 
-def _context(header: _Sealed) -> bytes:
+def _context(header: SealedVault) -> bytes:
     return Label.VAULT.value + b"\x00" + encode(header)
 
 
@@ -226,7 +234,7 @@ def _read_private(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise StoreError(f"cannot open the key vault {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(f"{path} is not a file")
@@ -235,7 +243,11 @@ def _read_private(path: Path) -> bytes | None:
         _check_directory(path.parent)
         if status.st_size > MAX_VAULT_BYTES:
             raise VaultDamagedError(f"{path} is too large for a key vault")
-        return file.read(MAX_VAULT_BYTES + 1)
+        return os.read(descriptor, MAX_VAULT_BYTES)
+    except OSError as error:
+        raise StoreError(f"cannot read the key vault {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
 
 
 def _check_directory(directory: Path) -> None:

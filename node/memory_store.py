@@ -47,7 +47,8 @@ class MemoryStore:
                 self._pieces.pop(change.path, None)
             else:
                 self._rows[change.path] = change.row
-                self._pieces[change.path] = tuple(change.pieces)
+                if change.pieces is not None:
+                    self._pieces[change.path] = tuple(change.pieces)
 
     def keep_fork(self, entry: Entry) -> None:
         self.forks.append(entry)

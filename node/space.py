@@ -4,8 +4,9 @@ Others talk to it through a bounded inbox. What is written locally is durable be
 frontier that peers are told, is brought up to date only after the commit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never, final
 
 import trio
@@ -47,7 +48,7 @@ from latticework.wire.signing import Ed25519Signer
 from .folders.content import digest
 from .folders.ports import LocalChange
 from .params import INBOX_COMMANDS
-from .store import DiskChange, Row, SpaceStore
+from .store import DiskChange, Row, SpaceStore, StoreCorruptError
 
 
 @dataclass(slots=True)
@@ -122,6 +123,7 @@ class Space:
         self._send, self._receive = trio.open_memory_channel[_Command](INBOX_COMMANDS)
         self.heads: dict[LogId, Head] = {}
         self.refused: dict[str, int] = {}
+        self.damaged = trio.Event()
         self.pending_hook: Callable[[], None] = lambda: None
         self._signer = self._log_signer()
         self._replica = self._new_replica()
@@ -164,11 +166,11 @@ class Space:
                 command = await self._receive.receive()
             match command:
                 case _Publish(changes, rows, reply):
-                    await self._answer(reply, lambda c=changes, r=rows: self._do_publish(c, r))
+                    await self._answer(reply, partial(self._do_publish, changes, rows))
                 case _Record(changes, reply):
-                    await self._answer(reply, lambda c=changes: self._commit([], c, durable=False))
+                    await self._answer(reply, partial(self._commit, (), changes, durable=False))
                 case _Receive(envelopes, sender, reply):
-                    await self._answer(reply, lambda e=envelopes, s=sender: self._do_receive(e, s))
+                    await self._answer(reply, partial(self._do_receive, envelopes, sender))
                 case None:
                     await self._offer_due()
                 case _:
@@ -212,13 +214,13 @@ class Space:
             raise reply.error
         return reply.value
 
-    async def _answer[T](self, reply: _Reply[T], work: Callable[[], object]) -> None:
+    async def _answer[T](self, reply: _Reply[T], work: Callable[[], Awaitable[T]]) -> None:
         try:
-            result = work()
-            if hasattr(result, "__await__"):
-                reply.value = await result  # type: ignore[misc]
+            reply.value = await work()
         except (StoreError, PeerError) as error:
             reply.error = error
+            if isinstance(error, StoreCorruptError):
+                self.damaged.set()
         finally:
             reply.done.set()
 
@@ -236,9 +238,12 @@ class Space:
             row = self._row_after(change)
             result[change.path] = row
             disk.append(DiskChange(change.path, row, () if change.found is None else change.found.pieces))
-        await self._commit([stored.entry for stored in written], disk, durable=True)
-        changed = frozenset[bytes]().union(*(stored.changed for stored in written))
-        self._on_change(changed - result.keys())
+        changed = frozenset[bytes]().union(*(stored.changed for stored in written)) - result.keys()
+        for path, row in rebased(rows, self.tree, changed).items():
+            result[path] = row
+            disk.append(DiskChange(path, row))
+        await self._commit([stored.entry for stored in written], disk, durable=bool(written))
+        self._on_change(changed)
         return result
 
     def _puts(self, change: LocalChange, also_gone: set[bytes]) -> list[Put]:
@@ -302,7 +307,7 @@ class Space:
                         stored.append(admitted)
                         changed |= paths
                     case Forked(forked, _):
-                        await self._threads.run(lambda f=forked: self.store.keep_fork(f))
+                        await self._threads.run(partial(self.store.keep_fork, forked))
                     case Refused(_, reason):
                         self.refused[reason] = self.refused.get(reason, 0) + 1
                     case Waiting():
@@ -337,7 +342,7 @@ class Space:
 
 
 def rebased(rows: Mapping[bytes, Row], tree: FileTree, paths: frozenset[bytes]) -> dict[bytes, Row]:
-    """Rows whose content the tree still shows under new heads."""
+    """Rows whose content the tree still shows, under new heads: conflict copies that became files of their own."""
     result: dict[bytes, Row] = {}
     for path in sorted(paths):
         row, shown = rows.get(path), tree.shown.get(path)

@@ -198,7 +198,7 @@ class SqliteStore:
     def _apply(self, change: DiskChange) -> None:
         db = self._db
         number = db.execute("SELECT n FROM disk WHERE path=?", (change.path,)).get
-        if number is not None:
+        if number is not None and (change.row is None or change.pieces is not None):
             db.execute("DELETE FROM piece WHERE n=?", (number,))
         if change.row is None:
             db.execute("DELETE FROM disk WHERE path=?", (change.path,))

@@ -51,11 +51,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DiskChange:
-    """One path's new row, or None when it is gone from disk; `pieces` of a file, in order."""
+    """One path's new row, or None when it is gone from disk.
+
+    `pieces` of a file, in order; None keeps those that are stored, for a row whose content did not change.
+    """
 
     path: bytes
     row: Row | None
-    pieces: Sequence[Piece] = ()
+    pieces: Sequence[Piece] | None = None
 
 
 class SpaceStore(Protocol):

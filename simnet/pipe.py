@@ -56,11 +56,6 @@ class Pipe:
         self._readers = trio.lowlevel.ParkingLot()
         self._writers = trio.lowlevel.ParkingLot()
 
-    @property
-    def in_flight_bytes(self) -> int:
-        """Sent and not yet read; at most the link's `window_bytes`."""
-        return self._in_flight_bytes
-
     async def send_all(self, data: Buffer) -> None:
         view = memoryview(data).cast("B")
         while view:

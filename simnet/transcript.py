@@ -28,14 +28,12 @@ class Transcript:
         self._keep = keep
         self.frames: list[Frame] = []
         self.frame_count = 0
-        self.byte_count = 0
 
     def __call__(self, frame: Frame) -> None:
         """Add `frame`; a transcript is a `FrameHook`."""
         head = f"{frame.time_us} {frame.source} {frame.destination} {len(frame.data)}\n"
         self._hash.update(head.encode() + frame.data)
         self.frame_count += 1
-        self.byte_count += len(frame.data)
         if self._keep:
             self.frames.append(frame)
 

@@ -293,7 +293,7 @@ class Connection:
                 _log.exception("handler failed peer=%s stream=%d", peer, core.number, exc_info=rest)
             if cancelled is not None:
                 raise cancelled from None
-        except Exception:
+        except Exception:  # noqa: BLE001  # one bug must not end the other streams (style 23)
             _log.exception("handler failed peer=%s stream=%d", peer, core.number)
         finally:
             self._handlers -= 1

@@ -3,27 +3,9 @@
 Each is a `PeerError`: the other end, or the path to it, is at fault. `translate` is the one table from foreign errors.
 """
 
-import errno
-import socket
-
 import trio
 
 from latticework.wire import PeerError
-
-_UNREACHABLE = frozenset(
-    {
-        errno.ECONNREFUSED,
-        errno.EHOSTUNREACH,
-        errno.ENETUNREACH,
-        errno.ETIMEDOUT,
-        errno.EADDRNOTAVAIL,
-        errno.EHOSTDOWN,
-        errno.ENETDOWN,
-        errno.EACCES,
-        errno.EPERM,
-        errno.EINVAL,
-    }
-)
 
 
 class UnreachableError(PeerError):
@@ -65,8 +47,6 @@ class HandshakeError(PeerError):
     """No authenticated connection came to be; `code` is the machine's word, or `timeout`, `busy`, `malformed`."""
 
 
-def translate(error: OSError | trio.ClosedResourceError, what: str) -> PeerError:
-    """The error of ours for a socket's error; `what` is told to people."""
-    if isinstance(error, OSError) and (error.errno in _UNREACHABLE or isinstance(error, socket.gaierror)):
-        return UnreachableError(f"{what}: {error}")
+def translate(error: OSError | trio.ClosedResourceError, what: str) -> ConnectionLostError:
+    """The error of ours for what a connected socket raises; `what` is told to people."""
     return ConnectionLostError(f"{what}: {str(error) or type(error).__name__}")

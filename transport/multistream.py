@@ -150,5 +150,7 @@ class Responder:
                     if self._attempts == MULTISTREAM_MAX_ATTEMPTS:
                         return [Send(out), Refused(f"{self._attempts} proposals and none of ours", malformed=False)]
         except MalformedError as error:
-            return [Refused(str(error), malformed=True)]
+            # A dialler that sent its handshake along with a proposal we do not speak still deserves the "na".
+            answer: list[Action] = [Send(out)] if out else []
+            return [*answer, Refused(str(error), malformed=True)]
         return [Send(out)] if out else []

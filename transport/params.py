@@ -67,6 +67,8 @@ PING_BYTES: Final = 32
 """libp2p/specs ping."""
 
 TCP_BACKLOG: Final = 256
+TCP_UNSENT_BYTES: Final = 128 * 1024
+"""TCP_NOTSENT_LOWAT: what the kernel may hold unsent, so that pings and resets are not queued behind megabytes."""
 TCP_ACCEPT_RETRY_US: Final = 100_000
 """Pause when the process is out of file descriptors."""
 

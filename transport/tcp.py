@@ -16,13 +16,14 @@ import trio
 
 from latticework.wire import LocalError
 
-from .errors import translate
+from .errors import UnreachableError, translate
 from .multiaddr import Multiaddr
-from .params import TCP_ACCEPT_RETRY_US, TCP_BACKLOG
+from .params import TCP_ACCEPT_RETRY_US, TCP_BACKLOG, TCP_UNSENT_BYTES
 from .ports import ByteStream, Listener
 
 _log = logging.getLogger(__name__)
 
+_NOTSENT_LOWAT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -32,6 +33,8 @@ class TcpByteStream:
 
     def __init__(self, sock: trio.socket.SocketType, remote: Multiaddr) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if _NOTSENT_LOWAT is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, TCP_UNSENT_BYTES)
         self._socket = sock
         self.remote: Final = remote
 
@@ -67,7 +70,7 @@ class TcpListener:
         while True:
             try:
                 sock, _ = await self._socket.accept()
-                return TcpByteStream(sock, _remote_of(sock))
+                return _connected(sock)
             except OSError as error:
                 _log.warning("accept failed: %s", error)
                 if error.errno in _OUT_OF_RESOURCES:
@@ -106,17 +109,21 @@ class TcpNetwork:
         try:
             stream = await trio.open_tcp_stream(address.host, address.port)
         except OSError as error:
-            raise translate(error, f"dialling {address}") from error
+            raise UnreachableError(f"dialling {address}: {error}") from error
         try:
-            return TcpByteStream(stream.socket, _remote_of(stream.socket))
+            return _connected(stream.socket)
         except OSError as error:
-            stream.socket.close()
-            raise translate(error, f"dialling {address}") from error
+            raise UnreachableError(f"dialling {address}: {error}") from error
 
 
-def _remote_of(sock: trio.socket.SocketType) -> Multiaddr:
-    host, port = _name(sock.getpeername())
-    return Multiaddr.tcp(host, port)
+def _connected(sock: trio.socket.SocketType) -> TcpByteStream:
+    """Closes `sock` and raises OSError if the peer is gone already."""
+    try:
+        host, port = _name(sock.getpeername())
+        return TcpByteStream(sock, Multiaddr.tcp(host, port))
+    except OSError:
+        sock.close()
+        raise
 
 
 def _name(name: object) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import final
 
 from latticework.chunkstore import ChunkSealer, ChunkStore, check_sizes, read_manifest
@@ -99,7 +100,7 @@ class Assembler:
         places = self._store.places(wanted) if wanted else {}
         for job in jobs:
             if job.failure is None and job.refs:
-                self._guarded(job, lambda job=job: self._prepare_file(root, job, places))
+                self._guarded(job, partial(self._prepare_file, root, job, places))
 
     def write(self, root: FolderRoot, jobs: Mapping[ChunkId, Sequence[Job]], group: Sequence[tuple[ChunkId, bytes]]) -> None:
         """Check received chunks and write them wherever they are missing."""
@@ -121,14 +122,14 @@ class Assembler:
         """Give complete files their length, mode and times, and make them durable."""
         for job in jobs:
             if job.failure is None and job.needs_content and not job.missing:
-                self._guarded(job, lambda job=job: self._finish_file(root, job))
+                self._guarded(job, partial(self._finish_file, root, job))
 
     def install(self, root: FolderRoot, jobs: Sequence[Job]) -> list[DiskChange]:
         """Move what is ready into place; the new rows. Failures are left in the jobs."""
         changes: list[DiskChange] = []
         for job in jobs:
             if job.failure is None and not job.missing:
-                self._guarded(job, lambda job=job: changes.append(self._install_one(root, job)))
+                self._guarded(job, partial(self._install_into, root, job, changes))
         root.flush()
         return changes
 
@@ -210,6 +211,9 @@ class Assembler:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def _install_into(self, root: FolderRoot, job: Job, changes: list[DiskChange]) -> None:
+        changes.append(self._install_one(root, job))
 
     def _install_one(self, root: FolderRoot, job: Job) -> DiskChange:
         value, row = job.shown.value, job.row

@@ -8,6 +8,7 @@ reused.
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -80,6 +81,11 @@ class FolderEngine:
         self.applying = False
 
     @property
+    def rules(self) -> IgnoreRules:
+        """The ignore rules in force."""
+        return self._rules
+
+    @property
     def pending_count(self) -> int:
         """Paths that are not on this disk as the tree shows them, and local changes not yet published."""
         failed = sum(path not in self._to_apply for path in self._retryable())
@@ -120,10 +126,9 @@ class FolderEngine:
         self.tree_changed(sorted(path for path in tree.shown.keys() | self.rows.keys() if not self._in_step(path)))
         self.disk_changed(None)
 
-    def retry(self) -> None:
-        """Try again now what failed: a source appeared."""
-        if self.pending:
-            self.tree_changed(list(self.pending))
+    def retry_without_source(self) -> None:
+        """Try again now what had no source: one may have appeared."""
+        self.tree_changed([path for path, why in self.pending.items() if why.reason is Reason.NO_SOURCE])
 
     async def _watch(self) -> None:
         while True:
@@ -190,7 +195,7 @@ class FolderEngine:
     async def _read_and_publish(self, paths: Sequence[bytes]) -> None:
         todo = list(paths)
         while todo:
-            found, todo = await self._threads.run(lambda todo=todo: self._read(todo))
+            found, todo = await self._threads.run(partial(self._read, todo))
             await self._publish(found)
 
     def _read(self, paths: list[bytes]) -> tuple[list[LocalChange], list[bytes]]:
@@ -421,7 +426,7 @@ class FolderEngine:
             doomed.append((path, row))
         for group in _in_groups(doomed, SMALL_BATCH_FILES):
             async with self._disk:
-                removed, failed = await self._threads.run(lambda group=group: self._remove_now(group))
+                removed, failed = await self._threads.run(partial(self._remove_now, group))
                 await self._publisher.record([DiskChange(path, None) for path in removed])
                 for path in removed:
                     self._set_row(path, None)

@@ -1,6 +1,6 @@
 """One mDNS node as a program: announces, prints what it sights as JSON lines, and obeys lines on its standard input.
 
-Arguments: interface address, key byte, then addresses to announce. `announce A B` replaces them; `quit` ends.
+Arguments: interface address or `all`, key byte, then addresses to announce. `announce A B` replaces them; `quit` ends.
 """
 
 import json
@@ -54,11 +54,12 @@ async def obey(discovery: MdnsDiscovery) -> None:
         discovery.announce(parse_all(rest))
 
 
-async def main(interface: str, key_byte: str, *addresses: str) -> None:
-    config = MdnsConfig((interface,), loopback=interface.startswith("127."))
+async def main(arguments: list[str]) -> None:
+    interface, key_byte, *addresses = arguments
+    config = MdnsConfig(() if interface == "all" else (interface,), loopback=interface.startswith("127."))
     pauses_ms = [0]
     async with open_mdns(PeerId.of_key(bytes([int(key_byte)]) * 32), RealThreads(), OsRng(), config) as discovery:
-        discovery.announce(parse_all(list(addresses)))
+        discovery.announce(parse_all(addresses))
         say(ready=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(report, discovery)
@@ -70,4 +71,4 @@ async def main(interface: str, key_byte: str, *addresses: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    trio.run(main, sys.argv[1:])

@@ -141,7 +141,7 @@ def test_two_nodes_on_one_wire_find_follow_and_forget_each_other(pair: tuple[str
         b.expect(misses(a))
         closed = a.expect(lambda line: "closed_ms" in line)
         assert cast("int", closed["closed_ms"]) < 1_000
-        assert cast("int", closed["longest_pause_ms"]) < 250
+        assert cast("int", closed["longest_pause_ms"]) < 400
 
 
 def test_two_nodes_on_one_machine_find_each_other_over_loopback() -> None:
@@ -151,6 +151,16 @@ def test_two_nodes_on_one_machine_find_each_other_over_loopback() -> None:
         b = start(alone, "127.0.0.1", 2, "/ip4/127.0.0.1/tcp/4002")
         a.expect(sees(b, "/ip4/127.0.0.1/tcp/4002"), never=names(a))
         b.expect(sees(a, "/ip4/127.0.0.1/tcp/4001"), never=names(b))
+
+
+def test_a_node_on_all_interfaces_is_found(pair: tuple[str, str]) -> None:
+    with peers() as start:
+        a = start(pair[0], "all", 1, "/ip4/10.99.0.1/tcp/4001")
+        b = start(pair[1], "10.99.0.2", 2, "/ip4/10.99.0.2/tcp/5001")
+        a.expect(sees(b, "/ip4/10.99.0.2/tcp/5001"), never=names(a))
+        b.expect(sees(a, "/ip4/10.99.0.1/tcp/4001"))
+        a.tell("announce /ip4/10.99.0.1/tcp/4002")
+        b.expect(sees(a, "/ip4/10.99.0.1/tcp/4002"))
 
 
 def test_leaving_at_once_is_clean_and_quick(pair: tuple[str, str]) -> None:

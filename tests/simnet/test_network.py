@@ -121,6 +121,7 @@ def test_a_cut_link_fails_both_ends_and_dials_until_it_is_healed() -> None:
             await trio.testing.wait_all_tasks_blocked()
             world.network.cut("a", "b")
         assert await read(far) == b"arrives"
+        await trio.sleep(1)
         await expect_loss(far)
         for stream in (near, far):
             with pytest.raises(ConnectionLostError):
@@ -205,6 +206,26 @@ def test_addresses_of_others_and_addresses_in_use_are_not_bound() -> None:
         assert stream.remote == Multiaddr.memory(7)
 
     world.run(main)
+
+
+def test_a_reader_whose_own_end_is_closed_is_woken_at_once() -> None:
+    world = World(Link(latency_us=5_000_000))
+
+    async def main() -> int:
+        near, _ = await world.pair()
+        before_us = world.clock.monotonic_us()
+
+        async def waits() -> None:
+            with pytest.raises(ConnectionLostError):
+                await read(near)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(waits)
+            await trio.testing.wait_all_tasks_blocked()
+            await near.aclose()
+        return world.clock.monotonic_us() - before_us
+
+    assert world.run(main) == 0
 
 
 def test_a_second_reader_is_a_bug_of_the_caller() -> None:

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from random import Random  # trio's own generator is looked at
+from typing import cast
 
 import pytest
 import trio
@@ -43,8 +45,10 @@ def test_the_seed_decides_the_order_of_tasks() -> None:
     assert _order(b"one") != _order(b"two")
 
 
-def test_trio_is_left_as_it_was_found() -> None:
-    before = PRIVATE["_ALLOW_DETERMINISTIC_SCHEDULING"]
+def test_trio_is_left_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRIVATE, "_ALLOW_DETERMINISTIC_SCHEDULING", False)
+    generator = cast("Random", PRIVATE["_r"])
+    before = generator.getstate()
 
     async def main() -> None:
         assert PRIVATE["_ALLOW_DETERMINISTIC_SCHEDULING"] is True
@@ -52,7 +56,8 @@ def test_trio_is_left_as_it_was_found() -> None:
 
     with pytest.raises(KeyError):
         run(main, b"restore")
-    assert PRIVATE["_ALLOW_DETERMINISTIC_SCHEDULING"] is before
+    assert PRIVATE["_ALLOW_DETERMINISTIC_SCHEDULING"] is False
+    assert generator.getstate() == before
 
 
 def _digest(seed: str, hash_seed: str) -> str:

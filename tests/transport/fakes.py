@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import trio
+
 from latticework.transport import (
     Algorithms,
     BufferPool,

@@ -1,12 +1,15 @@
+# pyright: reportPrivateUsage=false
 """Connections over pipes in memory: what peers may and may not do to each other."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
 from latticework.transport import (
     Connection,
     ConnectionEnded,
@@ -21,7 +24,6 @@ from latticework.transport import (
 )
 from latticework.transport import yamux_frames as frames
 from latticework.wire import LocalError, PeerError
-from trio.testing import MockClock, wait_all_tasks_blocked
 
 from .fakes import Ends, connected
 
@@ -40,6 +42,7 @@ class Both:
     ends: Ends
     nursery: trio.Nursery
     results: dict[str, ConnectionEnded] = field(default_factory=dict[str, ConnectionEnded])
+    over: dict[str, trio.Event] = field(default_factory=lambda: {"dialler": trio.Event(), "listener": trio.Event()})
 
     @property
     def dialler(self) -> Connection:
@@ -70,13 +73,14 @@ PROTOCOLS = (ECHO, SINK, HOLD, FAIL)
 
 
 @asynccontextmanager
-async def running(limits: Limits | None = None) -> AsyncIterator[Both]:
+async def running(limits: Limits | None = None) -> AsyncGenerator[Both]:
     ends = await connected(limits)
     async with trio.open_nursery() as nursery:
         both = Both(ends, nursery)
 
         async def run(name: str, connection: Connection) -> None:
             both.results[name] = await connection.run(serve, PROTOCOLS)
+            both.over[name].set()
 
         nursery.start_soon(run, "dialler", ends.dialler)
         nursery.start_soon(run, "listener", ends.listener)
@@ -156,9 +160,14 @@ async def test_a_handler_that_raises_ends_its_stream_only(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running() as both:
-        with caplog.at_level(logging.ERROR), pytest.raises(StreamResetError):
-            stream = await both.dialler.open_stream([FAIL])
-            await stream.receive(1)
+        with caplog.at_level(logging.ERROR):
+
+            async def call() -> None:
+                stream = await both.dialler.open_stream([FAIL])
+                await stream.receive(1)
+
+            with pytest.raises(StreamResetError):
+                await call()
         assert "handler failed" in caplog.text
         echo = await both.dialler.open_stream([ECHO])
         await echo.send_all(b"still here")
@@ -217,8 +226,7 @@ async def test_a_silent_peer_is_declared_dead_after_25_seconds(autojump_clock: M
         both.ends.dialler_stream.inbox.frozen = True
         both.ends.dialler_stream.outbox.frozen = True
         began = trio.current_time()
-        while "dialler" not in both.results:
-            await trio.sleep(1)
+        await both.over["dialler"].wait()
         assert both.results["dialler"].kind is EndKind.DEAD
         assert 24 <= trio.current_time() - began <= 32
 

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from latticework.transport import Multiaddr, PeerId
 from latticework.wire import MalformedError
 

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from latticework.transport.multistream import (
     HEADER,
     Action,
@@ -53,7 +54,7 @@ def play(initiator: Initiator, responder: Responder, cuts: list[int]) -> tuple[l
 )
 def test_anything_else_than_multistream_is_refused_as_malformed(data: bytes) -> None:
     for machine in (Initiator(["/a"]), Responder(["/a"])):
-        (action,) = machine.handle(Received(data))
+        action = machine.handle(Received(data))[-1]
         assert isinstance(action, Refused)
         assert action.malformed
 
@@ -117,7 +118,7 @@ def test_cuts_change_nothing(cuts: list[int]) -> None:
 
 
 @pytest.mark.property
-@given(st.binary(max_size=200), st.booleans())
-def test_random_bytes_never_raise(data: bytes, greeted: bool) -> None:
+@given(data=st.binary(max_size=200), greeted=st.booleans())
+def test_random_bytes_never_raise(data: bytes, *, greeted: bool) -> None:
     for machine in (Initiator(["/a"]), Responder(["/a"])):
         machine.handle(Received((HELLO if greeted else b"") + data))

@@ -3,6 +3,7 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from latticework.transport import PeerId
 from latticework.transport.peer_id import decode_base58, decode_public_key, encode_base58, encode_public_key
 from latticework.wire import MalformedError

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from latticework.transport.varint import decode_varint, encode_varint
 from latticework.wire import MalformedError
 

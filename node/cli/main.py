@@ -1,0 +1,130 @@
+"""`lattice`: the command line."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from latticework.wire import LatticeError, LocalError, StoreError
+
+from ..exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_INTERRUPTED, EXIT_LOCKED
+from ..home import HomeLockedError
+from .client import CommandError
+
+_EPILOG = "Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no node, 11 locked, 12 bad credential, 20 unreachable, 22 integrity, 130 interrupted."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    as_json: bool = options.json
+    try:
+        return int(_dispatch(options))
+    except CommandError as error:
+        return _fail(error.code, str(error), error.exit_code, as_json=as_json)
+    except LatticeError as error:
+        code, exit_code = _classified(error)
+        return _fail(code, str(error), exit_code, as_json=as_json)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        return EXIT_ERROR
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    # A command imports what it needs.
+    module = {"init": "lifecycle", "up": "lifecycle", "down": "lifecycle", "pair": "pair", "demo": "demo"}
+    name = module.get(options.command, "talk")
+    run: Callable[[argparse.Namespace], int] = import_module(f"latticework.node.cli.{name}").run
+    return run(options)
+
+
+def _classified(error: LatticeError) -> tuple[str, int]:
+    from latticework.handshake import BadPassphraseError, PassphraseNeededError  # noqa: PLC0415  # rare path
+
+    match error:
+        case HomeLockedError():
+            return "locked", EXIT_LOCKED
+        case BadPassphraseError() | PassphraseNeededError():
+            return "passphrase", EXIT_CREDENTIAL
+        case StoreError():
+            return "store", EXIT_INTEGRITY
+        case LocalError():
+            return "error", EXIT_ERROR
+        case _:
+            return "error", EXIT_ERROR
+
+
+def _fail(code: str, message: str, exit_code: int, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"error": {"code": code, "message": message, "exit": exit_code}}))
+    print(f"lattice: {message}", file=sys.stderr)
+    return exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
+    common.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR", help="the node's home (or LATTICE_HOME)")
+    parser = argparse.ArgumentParser(
+        prog="lattice", description="Your devices keep folders in step, end-to-end encrypted.", epilog=_EPILOG
+    )
+    parser.set_defaults(json=False, home=None)
+    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("--home", metavar="DIR", help="the node's home (or LATTICE_HOME)")
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[common])
+
+    demo = command("demo", "see two real nodes pair and keep a copy of a folder in step")
+    demo.add_argument("path", nargs="?", help="a folder to copy from (default: a generated sample)")
+    init = command("init", "create this device's identity")
+    init.add_argument("--name", help="what other devices call this one (default: the host name)")
+    init.add_argument("--passphrase", action="store_true", help="ask for a passphrase that seals the keys")
+    init.add_argument("--passphrase-file", metavar="FILE", help="read the passphrase from FILE")
+    up = command("up", "run the node until it is stopped")
+    up.add_argument("--listen", action="append", default=[], metavar="ADDR", help="for example /ip4/0.0.0.0/tcp/47320")
+    up.add_argument("--peer", action="append", default=[], metavar="ADDR", help="an address to keep connected")
+    up.add_argument("--no-mdns", action="store_true", help="neither announce nor look for devices on the network")
+    up.add_argument("--passphrase-file", metavar="FILE", help="read the passphrase from FILE")
+    up.add_argument("--verbose", "-v", action="count", default=0, help="log more; twice for everything")
+    command("down", "stop the node of this home")
+    pair = command("pair", "show a code, or enter the code that another device shows")
+    pair.add_argument("code", nargs="?", help="the code, or the text of the QR code")
+    pair.add_argument("--peer", action="append", default=[], metavar="ADDR", help="where the other device listens")
+    pair.add_argument("--yes", action="store_true", help="do not ask; the code alone is trusted")
+    _folder_parser(command("folder", "keep folders in step"), common)
+    command("status", "devices, connections, folders, and what is pending")
+    why = command("why", "why a path is, or is not, in step")
+    why.add_argument("path")
+    sync = command("sync", "wait until every connected device is in step")
+    sync.add_argument("--once", action="store_true", help="return when done (the only mode)")
+    sync.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
+    command("devices", "the devices of this account")
+    command("conflicts", "files that were changed on two devices at once")
+    command("doctor", "check this node and say what to do")
+    return parser
+
+
+def _folder_parser(folder: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    actions = folder.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="share a folder with your devices", parents=[common])
+    add.add_argument("path")
+    add.add_argument("--name", help="its name on all devices (default: the directory's name)")
+    join = actions.add_parser("join", help="keep a folder that another device shares", parents=[common])
+    join.add_argument("name")
+    join.add_argument("path")
+    actions.add_parser("list", help="folders here and on offer", parents=[common])
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415  # only for --version
+
+    return f"lattice {version('latticework')}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Data on stdout, words on stderr; names from other devices are escaped before a terminal sees them."""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+from .client import Data
+
+
+def show_json(value: Data) -> None:
+    """One JSON object or array on one line of stdout."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def safe(value: Data) -> str:
+    """`value` with control and bidirectional characters escaped."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
+def table(rows: Sequence[Sequence[Data]], headings: Sequence[str]) -> None:
+    """Columns on stdout."""
+    texts = [[safe(cell) for cell in row] for row in rows]
+    widths = [max(_width(row[i]) for row in [headings, *texts]) for i in range(len(headings))]
+    for row in [list(headings), *texts]:
+        print("  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def size(count: float) -> str:
+    """Bytes for people, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in text)

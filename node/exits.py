@@ -1,0 +1,14 @@
+"""Exit codes of `lattice`; documented in docs/cli.md and never reused."""
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_PARTIAL = 3
+EXIT_NO_NODE = 10
+EXIT_LOCKED = 11
+EXIT_CREDENTIAL = 12
+EXIT_UNREACHABLE = 20
+EXIT_QUOTA = 21
+EXIT_INTEGRITY = 22
+EXIT_CONFLICT = 23
+EXIT_INTERRUPTED = 130

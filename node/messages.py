@@ -1,0 +1,69 @@
+"""The messages of `/lattice/sync/1` and `/lattice/chunks/1`, both inside a pqx connection only (decision 16)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from latticework.crdt.frontier import Entries, Frontier, Want
+from latticework.crdt.frontier import Message as SpaceMessage
+from latticework.crdt.params import MAX_CERTIFICATE_BYTES, MAX_ROSTER_RECORDS
+from latticework.wire import Array, Bytes, ChunkId, OneOf, SpaceId, Text, record
+
+from .params import MAX_CHUNK_REQUEST
+
+SYNC_PROTOCOL = "/lattice/sync/1"
+CHUNKS_PROTOCOL = "/lattice/chunks/1"
+PAIR_PROTOCOL = "/lattice/pair/1"
+
+NO_CHUNK = 0xFFFF_FFFF
+"""In place of a chunk's 4-byte length: it is not here."""
+
+
+@record("roster-hashes", tag=16)
+@dataclass(frozen=True, slots=True)
+class RosterHashes:
+    """Hashes of every certificate that the sender holds."""
+
+    hashes: Annotated[tuple[bytes, ...], Array(Bytes(32), MAX_ROSTER_RECORDS)]
+
+
+@record("roster-records", tag=17)
+@dataclass(frozen=True, slots=True)
+class RosterRecords:
+    """Signed certificates that the receiver lacks, in an order in which they build on each other."""
+
+    records: Annotated[tuple[bytes, ...], Array(Bytes(maximum=MAX_CERTIFICATE_BYTES), 256)]
+
+
+@record("space-offer", tag=18)
+@dataclass(frozen=True, slots=True)
+class SpaceOffer:
+    """A space of the account, with its epoch secret: the channel ends in a device of the same account."""
+
+    genesis: Annotated[bytes, Bytes(maximum=256)]
+    name: Annotated[str, Text(255)]
+    epoch_secret: Annotated[bytes, Bytes(32)]
+
+    def __repr__(self) -> str:
+        return f"SpaceOffer({self.name!r})"
+
+
+@record("about-space", tag=19)
+@dataclass(frozen=True, slots=True)
+class AboutSpace:
+    """A message of the frontier exchange of one space."""
+
+    space: Annotated[SpaceId, Bytes(32)]
+    message: Annotated[SpaceMessage, OneOf((Frontier, Want, Entries))]
+
+
+type SyncMessage = RosterHashes | RosterRecords | SpaceOffer | AboutSpace
+SYNC_MESSAGES: tuple[type[SyncMessage], ...] = (RosterHashes, RosterRecords, SpaceOffer, AboutSpace)
+
+
+@record("chunk-request")
+@dataclass(frozen=True, slots=True)
+class ChunkRequest:
+    """Chunks of one space. The answer gives each in order: 4-byte big-endian length, then the sealed bytes."""
+
+    space: Annotated[SpaceId, Bytes(32)]
+    chunks: Annotated[tuple[ChunkId, ...], Array(Bytes(32), MAX_CHUNK_REQUEST)]

@@ -1,0 +1,326 @@
+"""Who is connected: accepting, dialling, and one link per device of the account.
+
+A device may be reached over several addresses and from both sides at once. Of two connections with one device the one
+that the smaller device id dialled stays; a dialler never opens a second one itself. The dialling side opens the sync
+stream, and only that makes a connection a link.
+"""
+
+import logging
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, final
+
+import trio
+
+from latticework.discovery import Discovery, Sighting
+from latticework.handshake import ANONYMOUS_PROTOCOL, PqxChannel
+from latticework.transport import (
+    IDENTIFY_PROTOCOL,
+    PING_PROTOCOL,
+    BufferPool,
+    Connection,
+    Identity,
+    Limits,
+    Listener,
+    Multiaddr,
+    Network,
+    SecureChannel,
+    Stream,
+    Upgrader,
+    answer_identify,
+    answer_pings,
+    request_identify,
+)
+from latticework.wire import Clock, DeviceId, LatticeError, PeerError, SpaceId, Threads, short
+
+from .chunks import serve_chunks
+from .folders.serve import ChunkSource
+from .link import Hub, Link
+from .messages import CHUNKS_PROTOCOL, PAIR_PROTOCOL, SYNC_PROTOCOL
+from .params import DIAL_FIRST_S, DIAL_LAST_S, DIAL_TIMEOUT_S, MAX_CONNECTIONS, STRANGER_BACKOFF_S
+
+_log = logging.getLogger(__name__)
+
+PQX_PROTOCOLS = (SYNC_PROTOCOL, CHUNKS_PROTOCOL, IDENTIFY_PROTOCOL, PING_PROTOCOL)
+ANONYMOUS_PROTOCOLS = (PAIR_PROTOCOL,)
+
+
+class PeersHub(Hub, Protocol):
+    """What the peers need of their node, beyond what their links need."""
+
+    @property
+    def device(self) -> DeviceId: ...
+    @property
+    def transport_key(self) -> bytes: ...
+    def chunk_source(self, space: SpaceId) -> ChunkSource | None:
+        """Where the chunks of a space are served from."""
+        ...
+
+    def learned_addresses(self, device: DeviceId, addresses: tuple[Multiaddr, ...]) -> None:
+        """A device says that it listens there."""
+        ...
+
+    async def pair_inbound(self, connection: Connection, stream: Stream) -> None:
+        """Somebody wants to pair with us."""
+        ...
+
+
+@dataclass(slots=True)
+class _Target:
+    """An address that is kept connected."""
+
+    address: Multiaddr
+    source: str
+    device: DeviceId | None = None
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    last_error: str = ""
+
+
+@final
+class Peers:
+    """All connections of one node; `run` owns them."""
+
+    def __init__(
+        self,
+        hub: PeersHub,
+        network: Network,
+        clock: Clock,
+        threads: Threads,
+        *,
+        anonymous: SecureChannel,
+        limits: Limits,
+        agent: str,
+    ) -> None:
+        self._hub = hub
+        self._network = network
+        self._clock = clock
+        self._threads = threads
+        self._anonymous = anonymous
+        self._limits = limits
+        self._agent = agent
+        self._pool = BufferPool()
+        self._channel: PqxChannel | None = None
+        self._upgrader = Upgrader((anonymous,), clock, self._pool, limits)
+        self._targets: dict[str, _Target] = {}
+        self._connections = 0
+        self._link_ended = trio.Event()
+        self._redial = trio.Event()
+        self.links: dict[DeviceId, Link] = {}
+        self.listening: tuple[Multiaddr, ...] = ()
+        self._nursery: trio.Nursery | None = None
+
+    def use_channel(self, channel: PqxChannel) -> None:
+        """Speak with these keys from now on; connections that stand keep theirs."""
+        self._channel = channel
+        self._upgrader = Upgrader((channel, self._anonymous), self._clock, self._pool, self._limits)
+
+    async def run(self, listeners: list[Listener], discoveries: list[Discovery]) -> None:
+        """Accept, dial and keep links until cancelled."""
+        self.listening = tuple(address for listener in listeners for address in listener.addresses)
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for listener in listeners:
+                nursery.start_soon(self._accept, listener, nursery)
+            for discovery in discoveries:
+                discovery.announce(self.listening)
+                nursery.start_soon(self._discover, discovery, nursery)
+            await trio.sleep_forever()
+
+    def keep(self, address: Multiaddr, source: str, device: DeviceId | None = None) -> None:
+        """Keep trying `address` from now on."""
+        key = str(address)
+        if key in self._targets or address in self.listening or self._nursery is None:
+            return
+        target = self._targets[key] = _Target(address, source, device)
+        self._nursery.start_soon(self._keep_dialling, target)
+
+    def targets(self) -> list[tuple[str, str, str]]:
+        """Address, source and last error of everything that is dialled."""
+        return [(key, target.source, target.last_error) for key, target in sorted(self._targets.items())]
+
+    async def dial_anonymous(self, address: Multiaddr) -> Connection:
+        """An anonymous connection for pairing; the caller runs and closes it; raises PeerError."""
+        with trio.fail_after(DIAL_TIMEOUT_S):
+            stream = await self._network.dial(address)
+        return await self._upgrader.outbound(stream, self._anonymous)
+
+    def redial(self) -> None:
+        """Try every address again now: who is ours may have changed."""
+        event, self._redial = self._redial, trio.Event()
+        event.set()
+
+    def drop_all(self) -> None:
+        """Close every link: our certificate has changed."""
+        for link in list(self.links.values()):
+            self._close_soon(link.connection)
+
+    async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except LatticeError as error:
+                _log.warning("accept failed error=%s", error)
+                await trio.sleep(DIAL_FIRST_S)
+                continue
+            if self._connections >= MAX_CONNECTIONS:
+                await stream.aclose()
+                continue
+            nursery.start_soon(self._serve_inbound, stream)
+
+    async def _serve_inbound(self, stream: object) -> None:
+        self._connections += 1
+        try:
+            connection = await self._upgrader.inbound(stream)  # type: ignore[arg-type]  # a ByteStream from a listener
+            if connection.protocol == ANONYMOUS_PROTOCOL:
+                handler = partial(self._on_anonymous_stream, connection)
+                await connection.run(handler, ANONYMOUS_PROTOCOLS)
+            else:
+                await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
+        except PeerError as error:
+            _log.info("inbound refused code=%s: %s", error.code, error)
+        finally:
+            self._connections -= 1
+
+    async def _discover(self, discovery: Discovery, nursery: trio.Nursery) -> None:
+        del nursery
+        async for sighting in discovery.sightings():
+            self._sighted(sighting)
+
+    def _sighted(self, sighting: Sighting) -> None:
+        wanted = {str(address) for address in sighting.addresses}
+        if sighting.gone:
+            return
+        for address in sighting.addresses:
+            if len(self._targets) < MAX_CONNECTIONS or str(address) in wanted & self._targets.keys():
+                self.keep(address, sighting.source)
+
+    async def _keep_dialling(self, target: _Target) -> None:
+        delay = DIAL_FIRST_S
+        with target.scope:
+            while True:
+                if target.device is not None and target.device in self.links:
+                    await self._link_ended.wait()
+                    continue
+                started = self._clock.monotonic_us()
+                try:
+                    target.last_error = ""
+                    await self._dial_once(target)
+                except PeerError as error:
+                    target.last_error = str(error)
+                    _log.debug("dial failed address=%s: %s", target.address, error)
+                    if error.code in _STRANGER_CODES:
+                        delay = STRANGER_BACKOFF_S
+                except trio.TooSlowError:
+                    target.last_error = "it did not answer in time"
+                if self._clock.monotonic_us() - started > DIAL_LAST_S * 1_000_000:
+                    delay = DIAL_FIRST_S
+                with trio.move_on_after(delay) as waited:
+                    await self._redial.wait()
+                delay = min(delay * 2, max(DIAL_LAST_S, delay)) if waited.cancelled_caught else DIAL_FIRST_S
+
+    async def _dial_once(self, target: _Target) -> None:
+        if self._channel is None:
+            return
+        with trio.fail_after(DIAL_TIMEOUT_S):
+            stream = await self._network.dial(target.address)
+        connection = await self._upgrader.outbound(stream, self._channel)
+        device = DeviceId(connection.remote)
+        target.device = device
+        if device in self.links and not self._replaces(device, outbound=True):
+            await connection.aclose()
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._open_link, connection)
+            await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
+            nursery.cancel_scope.cancel()
+
+    async def _open_link(self, connection: Connection) -> None:
+        try:
+            with trio.fail_after(DIAL_TIMEOUT_S):
+                stream = await connection.open_stream([SYNC_PROTOCOL])
+            await self._run_link(connection, stream, outbound=True)
+        except (PeerError, trio.TooSlowError) as error:
+            _log.info("link failed peer=%s: %s", short(connection.remote), error)
+        await connection.aclose()
+
+    async def _on_stream(self, connection: Connection, protocol: str, stream: Stream) -> None:
+        match protocol:
+            case _ if protocol == SYNC_PROTOCOL:
+                device = DeviceId(connection.remote)
+                if device in self.links and not self._replaces(device, outbound=False):
+                    await connection.aclose()
+                    return
+                try:
+                    await self._run_link(connection, stream, outbound=False)
+                finally:
+                    self._close_soon(connection)
+            case _ if protocol == CHUNKS_PROTOCOL:
+                await serve_chunks(stream, self._hub.chunk_source, self._threads)
+            case _ if protocol == IDENTIFY_PROTOCOL:
+                await answer_identify(stream, self._identity(connection))
+            case _:
+                await answer_pings(stream)
+
+    async def _on_anonymous_stream(self, connection: Connection, protocol: str, stream: Stream) -> None:
+        del protocol
+        await self._hub.pair_inbound(connection, stream)
+
+    def _identity(self, connection: Connection) -> Identity:
+        return Identity(
+            self._hub.transport_key, self._agent, PQX_PROTOCOLS, self.listening, connection.address
+        )
+
+    def _replaces(self, device: DeviceId, *, outbound: bool) -> bool:
+        """Whether a new connection takes the place of the link that stands."""
+        link = self.links[device]
+        if link.connection.ended is not None:
+            return True
+        if link.outbound == outbound:
+            # The same side dialled again: as dialler we keep what works, as listener we believe that it knows better.
+            return not outbound
+        we_are_smaller = self._hub.device < device
+        return outbound == we_are_smaller
+
+    async def _run_link(self, connection: Connection, stream: Stream, *, outbound: bool) -> None:
+        device = DeviceId(connection.remote)
+        old = self.links.get(device)
+        link = Link(device, connection, self._hub, self._threads, outbound=outbound)
+        self.links[device] = link
+        if old is not None:
+            self._close_soon(old.connection)
+        _log.info("link up peer=%s address=%s", short(device), connection.address)
+        self._hub.link_changed(device)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._learn_addresses, connection, device)
+                await link.run(stream)
+                nursery.cancel_scope.cancel()
+        finally:
+            if self.links.get(device) is link:
+                del self.links[device]
+                for space in self._hub.spaces.values():
+                    space.forget_sender(device)
+            _log.info("link down peer=%s", short(device))
+            ended, self._link_ended = self._link_ended, trio.Event()
+            ended.set()
+            self._hub.link_changed(device)
+
+    async def _learn_addresses(self, connection: Connection, device: DeviceId) -> None:
+        try:
+            with trio.fail_after(DIAL_TIMEOUT_S):
+                stream = await connection.open_stream([IDENTIFY_PROTOCOL])
+                identity = await request_identify(stream, connection.transport_key)
+                await stream.aclose()
+            self._hub.learned_addresses(device, identity.addresses)
+        except (PeerError, trio.TooSlowError) as error:
+            _log.debug("identify failed peer=%s: %s", short(device), error)
+
+    def _close_soon(self, connection: Connection) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(connection.aclose)
+
+
+_STRANGER_CODES = frozenset({"protocol-refused", "certificate", "self"})
+"""Errors of a dial that say: not a device of ours."""
+
