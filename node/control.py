@@ -137,6 +137,11 @@ class ControlServer:
             result = await command(request, caller)
         except LatticeError as error:
             await caller.event(error=_described(error))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise
+        except Exception:  # the one supervisor of callers: a bug in a command must not end the node
+            _log.exception("command failed do=%s", request.get("do"))
+            await caller.event(error={"code": "internal", "message": "a bug in this node; see its log", "exit": 1})
         else:
             await caller.event(ok=result)
 
@@ -304,6 +309,15 @@ def _described(error: LatticeError) -> dict[str, Data]:
             return {"code": "error", "message": str(error), "exit": EXIT_ERROR}
 
 
+_UNPACK_LIMITS = {
+    "max_str_len": CONTROL_FRAME_BYTES,
+    "max_bin_len": 0,
+    "max_array_len": 65536,
+    "max_map_len": 4096,
+    "max_ext_len": 0,
+}
+
+
 async def send_frame(stream: trio.SocketStream, data: Mapping[str, Data]) -> None:
     """Send one frame."""
     body = cast("bytes", msgpack.packb(dict(data)))
@@ -327,8 +341,8 @@ async def receive_frame(stream: trio.SocketStream) -> dict[str, Data] | None:
     if len(body) < length:
         raise MalformedError("a control frame is cut off")
     try:
-        value: object = msgpack.unpackb(body, strict_map_key=True, max_buffer_size=CONTROL_FRAME_BYTES)
-    except (ValueError, msgpack.UnpackException) as error:
+        value: object = msgpack.unpackb(body, strict_map_key=True, **_UNPACK_LIMITS)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise MalformedError(f"a control frame is not msgpack: {error}") from error
     if not isinstance(value, dict):
         raise MalformedError("a control frame is no map")

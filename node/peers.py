@@ -209,7 +209,7 @@ class Peers:
                 except PeerError as error:
                     target.last_error = str(error)
                     _log.debug("dial failed address=%s: %s", target.address, error)
-                    if error.code in _STRANGER_CODES:
+                    if target.source == "mdns" and error.code in _STRANGER_CODES:
                         delay = STRANGER_BACKOFF_S
                 except trio.TooSlowError:
                     target.last_error = "it did not answer in time"

@@ -71,6 +71,8 @@ class TcpListener:
             try:
                 sock, _ = await self._socket.accept()
                 return _connected(sock)
+            except trio.ClosedResourceError as error:
+                raise LocalError("the listener was closed") from error
             except OSError as error:
                 _log.warning("accept failed: %s", error)
                 if error.errno in _OUT_OF_RESOURCES:

@@ -33,6 +33,7 @@ ECHO = "/test/echo/1"
 SINK = "/test/sink/1"
 HOLD = "/test/hold/1"
 FAIL = "/test/fail/1"
+LINGER = "/test/linger/1"
 
 
 @dataclass
@@ -65,11 +66,14 @@ async def serve(protocol: str, stream: Stream) -> None:
             await stream.send_all(total.to_bytes(8, "big"))
         case "/test/hold/1":
             await trio.sleep_forever()
+        case "/test/linger/1":
+            await stream.close_write()
+            await trio.sleep_forever()
         case _:
             raise RuntimeError("a bug in a handler")
 
 
-PROTOCOLS = (ECHO, SINK, HOLD, FAIL)
+PROTOCOLS = (ECHO, SINK, HOLD, FAIL, LINGER)
 
 
 @asynccontextmanager
@@ -278,6 +282,19 @@ async def test_more_streams_than_allowed_are_refused_with_a_reset(autojump_clock
             await both.dialler.open_stream([HOLD])
         with pytest.raises(StreamResetError):
             await both.dialler.open_stream([HOLD])
+        assert not both.results
+
+
+async def test_handlers_that_outlive_their_streams_count_against_the_limit(autojump_clock: MockClock) -> None:
+    limits = Limits(yamux=YamuxLimits(max_inbound_streams=3))
+    async with running(limits) as both:
+        for _ in range(3):
+            stream = await both.dialler.open_stream([LINGER])
+            await stream.aclose()
+        await wait_all_tasks_blocked()
+        assert both.listener._machine.stream_count == 0
+        with pytest.raises(StreamResetError):
+            await both.dialler.open_stream([ECHO])
         assert not both.results
 
 

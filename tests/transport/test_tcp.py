@@ -2,6 +2,7 @@ import socket
 
 import pytest
 import trio
+import trio.testing
 
 from latticework.transport import ConnectionLostError, Multiaddr, TcpNetwork, UnreachableError
 from latticework.wire import LocalError
@@ -97,6 +98,13 @@ async def test_a_peer_that_vanishes_is_a_lost_connection() -> None:
 
 async def test_accepting_on_a_closed_listener_is_an_error_and_not_a_loop() -> None:
     listener = await TcpNetwork().listen(Multiaddr.parse("/ip4/127.0.0.1/tcp/0"))
-    await listener.aclose()
-    with trio.fail_after(5), pytest.raises(LocalError):
-        await listener.accept()
+
+    async def accept() -> None:
+        with trio.fail_after(5), pytest.raises(LocalError):
+            await listener.accept()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept)
+        await trio.testing.wait_all_tasks_blocked()
+        await listener.aclose()
+    await accept()
