@@ -33,6 +33,7 @@ from latticework.wire.padding import pad, unpad
 
 EPOCH_SECRET_BYTES = 32
 MAX_SEALED_PAYLOAD_BYTES = 1 << 20
+TAG_BYTES = 16
 NONCE_BYTES = 24
 """XChaCha20-Poly1305 nonces are long enough to be drawn at random (draft-irtf-cfrg-xchacha, section 2.1)."""
 
@@ -44,7 +45,7 @@ class SealedPayload:
 
     epoch: Annotated[int, UInt()]
     nonce: Annotated[bytes, Bytes(NONCE_BYTES)]
-    ciphertext: Annotated[bytes, Bytes(maximum=MAX_SEALED_PAYLOAD_BYTES)]
+    ciphertext: Annotated[bytes, Bytes(maximum=MAX_SEALED_PAYLOAD_BYTES, minimum=TAG_BYTES)]
 
 
 @final

@@ -274,7 +274,15 @@ class Node:
         self._person, self._pairing_done = None, lambda _: None
 
     async def join_account(self, code: PairingCode, addresses: Sequence[Multiaddr], person: Person) -> Outcome:
-        """Enter a code at the devices behind `addresses`, one after the other; the first success or the last failure."""
+        """Enter a code at the devices behind `addresses`, one after the other; the first success or the last failure.
+
+        Raises:
+            LocalError: this device has devices or folders of its own, so no account can take it in.
+        """
+        if len(self._roster.members) > 1:
+            raise LocalError("this device already belongs to an account with other devices")
+        if self._state.spaces:
+            raise LocalError("this device already has folders of its own; it cannot join another account")
         outcome = PairingFailed("unreachable", "no device that could have made this code was found")
         for address in addresses:
             try:

@@ -62,7 +62,7 @@ class PairingDrive:
         self._person = person
         self._clock = clock
         self._add_certificate = add_certificate
-        self._events, self._inbox = trio.open_memory_channel[PairingEvent](4)
+        self._events, self._inbox = trio.open_memory_channel[PairingEvent](16)
         self._deadline = float("inf")
         self._outcome: Outcome | None = None
 
@@ -89,7 +89,8 @@ class PairingDrive:
                     try:
                         await self._stream.send_message(message)
                     except PeerError:
-                        await self._events.send(ConnectionLost())
+                        # The reader sees the same end and reports it; a machine that waits hears it from there.
+                        continue
                 case SetTimer(after_us):
                     self._deadline = trio.current_time() + after_us / 1_000_000
                 case AskConfirmation(name, device):

@@ -1,7 +1,6 @@
 """Is the peer still there, how far away is it, and how many of its pings are answered: one session's pings.
 
-A ping goes out after silence (keep-alive) or when a stream first wants its window to grow (round-trip time). At most
-one is outstanding.
+A ping goes out with the first stream (round-trip time) and after silence (keep-alive). At most one is outstanding.
 """
 
 from typing import final
@@ -28,20 +27,20 @@ class Liveness:
         self.heard_us = now_us
         self._refilled_us = now_us
 
-    def ping(self, now_us: int) -> int | None:
-        """The value of a new ping, or None while one is outstanding."""
-        if self._sent_us is not None:
-            return None
-        self._value = (self._value + 1) & _MAX_U32
-        self._sent_us = now_us
-        return self._value
+    def ping_for_time(self, now_us: int) -> int | None:
+        """The value of a ping if the round-trip time is not known and not being measured."""
+        return self._ping(now_us) if self.rtt_us is None and self._sent_us is None else None
 
     def ping_after_silence(self, now_us: int) -> int | None:
         """The value of a ping if the peer was silent for the keep-alive time, outstanding or not."""
         if now_us - self.heard_us < self._limits.keep_alive_us:
             return None
-        self._sent_us = None
-        return self.ping(now_us)
+        return self._ping(now_us)
+
+    def _ping(self, now_us: int) -> int:
+        self._value = (self._value + 1) & _MAX_U32
+        self._sent_us = now_us
+        return self._value
 
     def silent_too_long(self, now_us: int) -> bool:
         """True if a ping of `dead_after_us` ago is unanswered, and nothing else came either."""
@@ -53,7 +52,9 @@ class Liveness:
         """An answer arrived; others than the outstanding one are ignored."""
         if self._sent_us is not None and value == self._value:
             sample_us = now_us - self._sent_us
-            self.rtt_us = sample_us if self.rtt_us is None else (self.rtt_us + sample_us) // 2
+            # The least, not an average: under load a ping waits behind our own data, and an inflated time would let
+            # windows grow on a slow link until nothing else gets through.
+            self.rtt_us = sample_us if self.rtt_us is None else min(self.rtt_us, sample_us)
             self._sent_us = None
 
     def may_answer(self, now_us: int) -> bool:

@@ -162,6 +162,7 @@ class Yamux:
         state = StreamState(self._next_id, inbound=False, flags=SYN, announced_us=now_us)
         self._next_id += 2
         self._streams[state.number] = state
+        self._measure(now_us)
         self._output.schedule(state)
         return Opened(state.number, inbound=False)
 
@@ -198,9 +199,7 @@ class Yamux:
     def _grow(self, state: StreamState, now_us: int) -> None:
         rtt_us = self._liveness.rtt_us
         if rtt_us is None:
-            value = self._liveness.ping(now_us)
-            if value is not None:
-                self._output.say(PING, SYN, 0, value)
+            self._measure(now_us)
             return
         if now_us - state.announced_us > YAMUX_GROWTH_RTTS * rtt_us:
             return
@@ -225,6 +224,11 @@ class Yamux:
             actions.append(Gone(state.number))
 
     # Time
+
+    def _measure(self, now_us: int) -> None:
+        value = self._liveness.ping_for_time(now_us)
+        if value is not None:
+            self._output.say(PING, SYN, 0, value)
 
     def _timer(self, key: TimerKey, now_us: int) -> list[Action]:
         match key:
@@ -325,6 +329,7 @@ class Yamux:
             return
         self._streams[number] = StreamState(number, inbound=True, flags=ACK, announced_us=now_us)
         self._inbound_count += 1
+        self._measure(now_us)
         actions.append(Opened(number, inbound=True))
 
     def _known(self, number: int) -> StreamState | None:

@@ -79,13 +79,13 @@ def transfer(link: Link, count: int) -> Result:
 
 
 def test_a_long_fat_link_is_filled_because_windows_grow() -> None:
-    result = transfer(Link(delay_us=50_000, bytes_per_s=25_000_000), 64 << 20)
+    result = transfer(Link(latency_us=50_000, bytes_per_s=25_000_000, window_bytes=8 << 20), 64 << 20)
     # 256 KiB per 100 ms would take 26 s; the link alone needs 2.7 s.
     assert result.seconds < 5
     assert result.ended == ConnectionEnded(EndKind.CLOSED_BY_PEER, "")
 
 
 def test_a_slow_link_is_not_taken_for_a_dead_peer() -> None:
-    result = transfer(Link(delay_us=50_000, bytes_per_s=20_000), 2 << 20)
+    result = transfer(Link(latency_us=50_000, bytes_per_s=20_000), 2 << 20)
     assert 100 < result.seconds < 130
     assert result.ended == ConnectionEnded(EndKind.CLOSED_BY_PEER, "")
