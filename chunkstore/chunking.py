@@ -17,9 +17,7 @@ class Chunker:
     """Cuts streams at boundaries that depend on the content and the seed alone."""
 
     def __init__(self, seed: int) -> None:
-        self._cdc = FastCDC(
-            avg_size=AVERAGE_CHUNK_BYTES, min_size=MIN_CHUNK_BYTES, max_size=MAX_CHUNK_BYTES, seed=seed
-        )
+        self._cdc = FastCDC(avg_size=AVERAGE_CHUNK_BYTES, min_size=MIN_CHUNK_BYTES, max_size=MAX_CHUNK_BYTES, seed=seed)
 
     def cut(self, reader: _Reader, size_hint: int) -> Iterator[memoryview]:
         """The chunks of everything `reader` yields, in order; each view is valid until the next is taken.

@@ -2,8 +2,8 @@
 
 `K = HKDF(space chunk key, keyed BLAKE3 of the plaintext)`; AES-256-GCM under `K` with an all-zero nonce, which is safe
 because `K` belongs to one plaintext only. Two devices seal the same bytes to the same chunk, so a shifted file re-seals
-one or two chunks, and nobody outside the space can confirm a guess. After opening, the fingerprint is computed again and
-must give the same `K`: a key commitment.
+one or two chunks, and nobody outside the space can confirm a guess. After opening, the fingerprint is computed again
+and must give the same `K`: a key commitment.
 """
 
 from dataclasses import dataclass

@@ -119,7 +119,7 @@ class Logs:
                     verdict = self._hold(current, sender, verdict)
                 case Forked():
                     self.forked.setdefault(current.body.author, (verdict.other, current.id))
-                case Refused():
+                case Refused() | None:
                     pass
             if verdict is not None:
                 verdicts.append(verdict)

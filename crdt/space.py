@@ -127,7 +127,9 @@ class SpaceReplica:
                     events.append(verdict)
         return events
 
-    def write(self, signer: Ed25519Signer, device: Signer, own: DeviceId, puts: Sequence[Put], now_us: int) -> list[Stored]:
+    def write(
+        self, signer: Ed25519Signer, device: Signer, own: DeviceId, puts: Sequence[Put], now_us: int
+    ) -> list[Stored]:
         """Write `puts` into the log of `signer` as one or more entries, opening the log first if it is new.
 
         The caller makes the entries durable before any byte of them leaves the process (crdt-sync report 3.3).
@@ -245,5 +247,3 @@ def frontier_root(frontier: dict[LogId, Head]) -> bytes:
         head = frontier[log]
         digest.update(log + head.seq.to_bytes(8, "big") + head.id)
     return digest.digest()
-
-

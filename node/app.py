@@ -131,12 +131,12 @@ class Node:
 
     @property
     def device(self) -> DeviceId:
-        """This device."""
+        """The id of the device we are."""
         return self.keys.device
 
     @property
     def name(self) -> str:
-        """This device's name."""
+        """What other devices call us."""
         return self._secrets.name
 
     @property
@@ -209,6 +209,10 @@ class Node:
         known = KnownDevice(device, tuple(str(address) for address in addresses[:16]))
         if known not in self._state.devices and self._nursery is not None:
             self._nursery.start_soon(self._save, self._state.with_device(known))
+
+    def sighted(self) -> None:
+        """Discovery told of a peer: whoever waits to pair looks again."""
+        self._wake()
 
     async def pair_inbound(self, connection: Connection, stream: Stream) -> None:
         """Somebody connected to pair; without a live code the machine refuses."""
@@ -426,9 +430,7 @@ class Node:
                 has_spaces=bool(self._state.spaces),
                 addresses=self._own_addresses(),
             )
-            machine = JoinerPairing(
-                joining, code, self.around.signatures, self.around.rng, channel_binding(connection)
-            )
+            machine = JoinerPairing(joining, code, self.around.signatures, self.around.rng, channel_binding(connection))
             outcome = await PairingDrive(machine, stream, person, self.around.clock, self._add_certificate).run()
             await stream.close_write()
             if isinstance(outcome, Paired):
@@ -536,5 +538,3 @@ async def open_node(
         with trio.CancelScope(shield=True):
             for listener in listeners:
                 await listener.aclose()
-
-

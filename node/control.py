@@ -9,11 +9,9 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import cast, final
 
-import msgpack
 import trio
 
 from latticework.handshake import Paired, PairingCode, parse_qr, parse_typed
@@ -23,9 +21,8 @@ from latticework.wire import LatticeError, LocalError, MalformedError, PeerError
 from . import report
 from .app import Node
 from .exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_PARTIAL, EXIT_UNREACHABLE, EXIT_USAGE
+from .frames import PREFIX_BYTES, Data, decode_frame, encode_frame, frame_length
 from .pairing import Outcome, Question
-from .params import CONTROL_FRAME_BYTES
-from .report import Data
 
 _log = logging.getLogger(__name__)
 _FIND_S = 10.0
@@ -131,15 +128,12 @@ class ControlServer:
 
     async def _answer(self, request: Request, caller: Caller) -> None:
         try:
-            command = self._commands.get(str(request.get("do")))
-            if command is None:
-                raise ControlError("unknown-command", f"this node does not know {request.get('do')!r}", EXIT_ERROR)
-            result = await command(request, caller)
+            result = await self._commands.get(str(request.get("do")), _unknown)(request, caller)
         except LatticeError as error:
             await caller.event(error=_described(error))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise
-        except Exception:  # the one supervisor of callers: a bug in a command must not end the node
+        except Exception:  # noqa: BLE001  # the one supervisor of callers: a bug in a command must not end the node
             _log.exception("command failed do=%s", request.get("do"))
             await caller.event(error={"code": "internal", "message": "a bug in this node; see its log", "exit": 1})
         else:
@@ -222,10 +216,9 @@ class ControlServer:
         if from_code:
             return from_code
         with trio.move_on_after(_FIND_S):
-            while not (found := self._discovered()):
-                await trio.sleep(0.2)
-            return found
-        return []
+            while not self._discovered():
+                await self._node.changed()
+        return self._discovered()
 
     def _discovered(self) -> list[Multiaddr]:
         return [Multiaddr.parse(address) for address, source, _ in self._node.peers.targets() if source != "known"]
@@ -257,6 +250,11 @@ class ControlServer:
         del request, caller
         self._stop()
         return {"stopping": True}
+
+
+async def _unknown(request: Request, caller: Caller) -> Data:
+    del caller
+    raise ControlError("unknown-command", f"this node does not know {request.get('do')!r}", EXIT_ERROR)
 
 
 def _bind_now(sock: trio.socket.SocketType, raw: bytes) -> None:
@@ -309,19 +307,9 @@ def _described(error: LatticeError) -> dict[str, Data]:
             return {"code": "error", "message": str(error), "exit": EXIT_ERROR}
 
 
-_UNPACK_LIMITS = {
-    "max_str_len": CONTROL_FRAME_BYTES,
-    "max_bin_len": 0,
-    "max_array_len": 65536,
-    "max_map_len": 4096,
-    "max_ext_len": 0,
-}
-
-
 async def send_frame(stream: trio.SocketStream, data: Mapping[str, Data]) -> None:
     """Send one frame."""
-    body = cast("bytes", msgpack.packb(dict(data)))
-    await stream.send_all(len(body).to_bytes(4, "big") + body)
+    await stream.send_all(encode_frame(data))
 
 
 async def receive_frame(stream: trio.SocketStream) -> dict[str, Data] | None:
@@ -330,23 +318,14 @@ async def receive_frame(stream: trio.SocketStream) -> dict[str, Data] | None:
     Raises:
         MalformedError: oversized, cut off, or no map with text keys.
     """
-    read = partial(_receive_exactly, stream)
-    prefix = await read(4)
+    prefix = await _receive_exactly(stream, PREFIX_BYTES)
     if not prefix:
         return None
-    length = int.from_bytes(prefix, "big")
-    if len(prefix) < 4 or length > CONTROL_FRAME_BYTES:
-        raise MalformedError("a control frame is cut off or too long")
-    body = await read(length)
+    length = frame_length(prefix)
+    body = await _receive_exactly(stream, length)
     if len(body) < length:
         raise MalformedError("a control frame is cut off")
-    try:
-        value: object = msgpack.unpackb(body, strict_map_key=True, **_UNPACK_LIMITS)
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise MalformedError(f"a control frame is not msgpack: {error}") from error
-    if not isinstance(value, dict):
-        raise MalformedError("a control frame is no map")
-    return cast("dict[str, Data]", value)
+    return decode_frame(body)
 
 
 async def _receive_exactly(stream: trio.SocketStream, count: int) -> bytes:

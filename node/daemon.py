@@ -105,9 +105,7 @@ class _Daemon:
                 peer_id = PeerId.of_key(Ed25519Signer(seed).public)
                 config = MdnsConfig(loopback=all(address.host.startswith("127.") for address in listen))
                 discoveries = [await stack.enter_async_context(open_mdns(peer_id, around.threads, around.rng, config))]
-            yield await stack.enter_async_context(
-                open_node(secrets, around, options, discoveries, transport_seed=seed)
-            )
+            yield await stack.enter_async_context(open_node(secrets, around, options, discoveries, transport_seed=seed))
 
     async def _default_address(self) -> Multiaddr:
         """The default port on every interface if it is free, any port otherwise."""
@@ -125,4 +123,3 @@ class _Daemon:
                 _log.info("stopping signal=%s", signal.Signals(number).name)
                 self._scope.cancel()
                 return
-

@@ -46,9 +46,10 @@ class LinkFetcher:
         ]
 
     async def _fetch_from(self, link: Link, wanted: dict[ChunkId, int], deliver: Deliver) -> dict[ChunkId, int]:
-        with trio.move_on_after(DIAL_TIMEOUT_S) as opening:
+        stream = None
+        with trio.move_on_after(DIAL_TIMEOUT_S):
             stream = await link.connection.open_stream([CHUNKS_PROTOCOL])
-        if opening.cancelled_caught:
+        if stream is None:
             return wanted
         fetch = ChunkFetch(stream, self._space, wanted)
         try:

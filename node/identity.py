@@ -3,9 +3,20 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from latticework.handshake import DeviceSeeds, KeyVault, generate, rotate
-from latticework.handshake import decode_seeds, encode_seeds
-from latticework.wire import Bytes, Clock, Const, LocalError, MalformedError, Rng, StoreError, Text, decode, encode, record
+from latticework.handshake import DeviceSeeds, KeyVault, decode_seeds, encode_seeds, generate, rotate
+from latticework.wire import (
+    Bytes,
+    Clock,
+    Const,
+    LocalError,
+    MalformedError,
+    Rng,
+    StoreError,
+    Text,
+    decode,
+    encode,
+    record,
+)
 
 _MAX_SECRETS_BYTES = 8192
 
@@ -17,7 +28,7 @@ class NoIdentityError(LocalError):
 @record("node-secrets")
 @dataclass(frozen=True, slots=True, repr=False)
 class NodeSecrets:
-    """What the vault holds: the device's seeds, the key of the state file, the secret of log keys, the device's name."""
+    """What the vault holds: device seeds, the key of the state file, the secret of log keys, the device's name."""
 
     version: Annotated[int, Const(1)]
     seeds: Annotated[bytes, Bytes(maximum=2048)]

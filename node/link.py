@@ -251,4 +251,3 @@ class Link:
         else:
             job.cursor = cursor
         return AboutSpace(job.space, fs.Entries(tuple(envelopes), int(cursor is None)))
-

@@ -6,7 +6,6 @@ stream, and only that makes a connection a link.
 """
 
 import logging
-
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, final
@@ -59,6 +58,10 @@ class PeersHub(Hub, Protocol):
 
     def learned_addresses(self, device: DeviceId, addresses: tuple[Multiaddr, ...]) -> None:
         """A device says that it listens there."""
+        ...
+
+    def sighted(self) -> None:
+        """Discovery told of a peer."""
         ...
 
     async def pair_inbound(self, connection: Connection, stream: Stream) -> None:
@@ -194,6 +197,7 @@ class Peers:
         for address in sighting.addresses:
             if len(self._targets) < MAX_CONNECTIONS or str(address) in wanted & self._targets.keys():
                 self.keep(address, sighting.source)
+        self._hub.sighted()
 
     async def _keep_dialling(self, target: _Target) -> None:
         delay = DIAL_FIRST_S
@@ -267,9 +271,7 @@ class Peers:
         await self._hub.pair_inbound(connection, stream)
 
     def _identity(self, connection: Connection) -> Identity:
-        return Identity(
-            self._hub.transport_key, self._agent, PQX_PROTOCOLS, self.listening, connection.address
-        )
+        return Identity(self._hub.transport_key, self._agent, PQX_PROTOCOLS, self.listening, connection.address)
 
     def _replaces(self, device: DeviceId, *, outbound: bool) -> bool:
         """Whether a new connection takes the place of the link that stands."""
@@ -323,4 +325,3 @@ class Peers:
 
 _STRANGER_CODES = frozenset({"protocol-refused", "certificate", "self"})
 """Errors of a dial that say: not a device of ours."""
-

@@ -15,10 +15,10 @@ from latticework.wire import LocalError, SpaceId
 from .app import Node
 from .folders.engine import FolderEngine
 from .folders.reasons import Pending, Reason
+from .folders.root import kind_of
+from .frames import Data
 from .link import Link
 from .runner import SpaceRunner
-
-type Data = str | int | float | bool | list[Data] | dict[str, Data] | None
 
 _LISTED = 20
 """Pending paths shown in `status`; the rest is counted."""
@@ -35,9 +35,7 @@ def status(node: Node) -> dict[str, Data]:
         "listening": [str(address) for address in node.peers.listening],
         "devices": devices(node),
         "folders": folders,
-        "offered": [
-            {"name": known.name} for known in node.known_spaces() if known.folder is None
-        ],
+        "offered": [{"name": known.name} for known in node.known_spaces() if known.folder is None],
         "in_step": in_step(node),
     }
 
@@ -225,9 +223,8 @@ def _reason(runner: SpaceRunner, path: bytes) -> Pending | None:
     is_directory = isinstance(shown.value, Directory) if shown is not None else _is_directory(status)
     if path and engine.rules.ignores_below(path, directory=is_directory):
         return Pending(Reason.IGNORED, "a pattern in .latticeignore matches it")
-    if status is not None and shown is None and not is_directory and not stat.S_ISREG(status.st_mode):
-        if not stat.S_ISLNK(status.st_mode):
-            return Pending(Reason.UNSUPPORTED, "it is no file, directory or symbolic link")
+    if status is not None and shown is None and kind_of(status) is None:
+        return Pending(Reason.UNSUPPORTED, "it is no file, directory or symbolic link")
     if engine.busy and (shown is None) != (status is None):
         return Pending(Reason.LOCAL_CHANGE, "the folder is being scanned")
     return None

@@ -1,7 +1,7 @@
 """One space in a running node: the single task that owns its replica and its store.
 
-Others talk to it through a bounded inbox. What is written locally is durable before anybody can hear of it: `heads`, the
-frontier that peers are told, is brought up to date only after the commit.
+Others talk to it through a bounded inbox. What is written locally is durable before anybody can hear of it: `heads`,
+the frontier that peers are told, is brought up to date only after the commit.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -224,9 +224,7 @@ class Space:
         finally:
             reply.done.set()
 
-    async def _do_publish(
-        self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]
-    ) -> dict[bytes, Row | None]:
+    async def _do_publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
         also_gone = {change.path for change in changes if change.found is None}
         puts: list[Put] = []
         for change in changes:

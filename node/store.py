@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from latticework.crdt import Dot, Entry, Position
 from latticework.crdt.frontier import Range
-from latticework.wire import ChunkId, EntryId, LogId, StoreError
+from latticework.wire import ChunkId, EntryId, StoreError
 
 
 class StoreCorruptError(StoreError):

@@ -13,7 +13,7 @@ from .errors import MalformedError
 MAX_DEPTH = 8
 """Nesting of arrays and maps; the deepest record of ours uses 5."""
 
-type Plain = int | bytes | str | bool | None | list[Plain] | dict[int, Plain]
+type Plain = int | bytes | str | bool | list[Plain] | dict[int, Plain] | None
 
 
 def encode_plain(value: Plain) -> bytes:

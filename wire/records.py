@@ -191,7 +191,7 @@ class Nested:
     cls: type
 
     def from_plain(self, plain: Plain) -> object:
-        return from_plain(self.cls, plain)
+        return from_plain(cast("type[object]", self.cls), plain)
 
     def to_plain(self, value: object) -> Plain:
         return to_plain(value)
@@ -303,7 +303,7 @@ def _one_of_from_plain(classes: tuple[type, ...], plain: Plain) -> object:
         raise MalformedError("expected a tagged array")
     for cls in classes:
         if _LAYOUTS[cls].tag == plain[0]:
-            return from_plain(cls, plain)
+            return from_plain(cast("type[object]", cls), plain)
     raise MalformedError(f"unknown tag {plain[0]}")
 
 

@@ -4,7 +4,8 @@ Ed25519 libraries disagree on edge cases, and replicas that disagree on a signat
 signature in Latticework is verified by libsodium, here (crdt-sync report, fact 6).
 
 The composite is `id-MLDSA65-Ed25519-SHA512` of draft-ietf-lamps-pq-composite-sigs:
-`M' = Prefix || Label || len(ctx) || ctx || SHA-512(M)`; both halves sign `M'`, both must verify. Our label goes into `ctx`.
+`M' = Prefix || Label || len(ctx) || ctx || SHA-512(M)`; both halves sign `M'`, both must verify. Our label goes into
+`ctx`.
 """
 
 import hashlib

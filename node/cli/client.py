@@ -5,12 +5,9 @@ import socket
 from collections.abc import Mapping
 from typing import Protocol, Self, cast, final
 
-import msgpack
-
 from ..exits import EXIT_NO_NODE
+from ..frames import PREFIX_BYTES, Data, decode_frame, encode_frame, frame_length
 from ..home import Home
-
-type Data = str | int | float | bool | list[Data] | dict[str, Data] | None
 
 
 class CommandError(Exception):
@@ -62,15 +59,13 @@ class Client:
                 self._send({"answer": bool(answer)})
 
     def _send(self, data: Mapping[str, Data]) -> None:
-        body = cast("bytes", msgpack.packb(dict(data)))
         try:
-            self._socket.sendall(len(body).to_bytes(4, "big") + body)
+            self._socket.sendall(encode_frame(data))
         except OSError as error:
             raise CommandError("no-node", "the node has gone away", EXIT_NO_NODE) from error
 
     def _receive(self) -> dict[str, Data]:
-        length = int.from_bytes(self._exactly(4), "big")
-        return cast("dict[str, Data]", msgpack.unpackb(self._exactly(length)))
+        return decode_frame(self._exactly(frame_length(self._exactly(PREFIX_BYTES))))
 
     def _exactly(self, count: int) -> bytes:
         data = bytearray()

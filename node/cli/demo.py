@@ -11,15 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 from ..exits import EXIT_ERROR, EXIT_OK
+from ..frames import Data
 from ..home import Home
-from .client import CommandError, Data, ask_once
+from .client import CommandError, ask_once
 from .output import say, show_json, size
 
 type Item = dict[str, Data]
@@ -186,7 +187,9 @@ def _until(condition: Callable[[], bool], what: str, *nodes: _Node) -> None:
         if now != last:
             last, since = now, time.monotonic()
         if time.monotonic() - since > _STALL_S:
-            raise CommandError("demo", f"nothing moved for {_STALL_S:.0f} s while waiting for {what}: {now}", EXIT_ERROR)
+            raise CommandError(
+                "demo", f"nothing moved for {_STALL_S:.0f} s while waiting for {what}: {now}", EXIT_ERROR
+            )
         time.sleep(_POLL_S)
 
 
@@ -219,7 +222,7 @@ def _difference(one: Path, two: Path) -> str | None:
     """What differs first between the trees; None when they are the same byte for byte."""
     left, right = _listing(one), _listing(two)
     if left.keys() != right.keys():
-        return f"only on one side: {sorted(left.keys() ^ right.keys())[0]}"
+        return f"only on one side: {min(left.keys() ^ right.keys())}"
     for name, status in left.items():
         other = right[name]
         if stat.S_IFMT(status.st_mode) != stat.S_IFMT(other.st_mode):
@@ -258,7 +261,8 @@ def _same_bytes(a: Path, b: Path) -> bool:
 def _copy(source: Path, target: Path) -> None:
     def leave_out(directory: str, names: list[str]) -> set[str]:
         special = {
-            name for name in names
+            name
+            for name in names
             if not (path := Path(directory) / name).is_symlink() and not path.is_dir() and not path.is_file()
         }
         return special | ({".lattice"} & set(names) if Path(directory) == source else set())
@@ -291,7 +295,7 @@ def _measure(root: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _scratch() -> Iterator[str]:
+def _scratch() -> Generator[str]:
     directory = tempfile.mkdtemp(prefix="lattice-demo-")
     try:
         yield directory
@@ -306,7 +310,7 @@ def _progress(*, as_json: bool) -> AbstractContextManager[_Show]:
 
 
 @contextmanager
-def _bar() -> Iterator[_Show]:
+def _bar() -> Generator[_Show]:
     from rich.console import Console  # noqa: PLC0415  # only on a terminal
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # as above
 
@@ -322,7 +326,7 @@ def _bar() -> Iterator[_Show]:
 
 
 @contextmanager
-def _lines() -> Iterator[_Show]:
+def _lines() -> Generator[_Show]:
     last = ""
 
     def show(text: str, done: float) -> None:
@@ -348,4 +352,3 @@ def _tell(result: Item) -> None:
 
 def _items(value: Data) -> list[Item]:
     return cast("list[Item]", value)
-

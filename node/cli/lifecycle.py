@@ -15,10 +15,11 @@ from latticework.wire.signing import CompositeSignatures
 from ..app import Node
 from ..daemon import DaemonOptions, run_daemon
 from ..exits import EXIT_OK
+from ..frames import Data
 from ..home import Home
 from ..identity import NoIdentityError, create_identity
 from ..system import SystemClock, SystemRng
-from .client import Data, ask_once
+from .client import ask_once
 from .output import say, show_json
 
 _MAX_NAME_BYTES = 64

@@ -12,7 +12,10 @@ from ..exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_INTERRUPTE
 from ..home import HomeLockedError
 from .client import CommandError
 
-_EPILOG = "Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no node, 11 locked, 12 bad credential, 20 unreachable, 22 integrity, 130 interrupted."
+_EPILOG = (
+    "Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no node, 11 locked, 12 bad credential,"
+    " 20 unreachable, 22 integrity, 130 interrupted."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
-from .client import Data
+from ..frames import Data
 
 
 def show_json(value: Data) -> None:

@@ -9,8 +9,9 @@ from typing import cast
 import segno
 
 from ..exits import EXIT_OK
+from ..frames import Data
 from ..home import Home
-from .client import Data, ask_once
+from .client import ask_once
 from .output import safe, say, show_json
 
 

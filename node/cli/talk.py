@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import cast
 
 from ..exits import EXIT_ERROR, EXIT_OK, EXIT_USAGE
+from ..frames import Data
 from ..home import Home
-from .client import CommandError, Data, ask_once
+from .client import CommandError, ask_once
 from .output import safe, say, show_json, table
 
 type Item = dict[str, Data]

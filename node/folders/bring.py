@@ -102,7 +102,9 @@ class Assembler:
             if job.failure is None and job.refs:
                 self._guarded(job, partial(self._prepare_file, root, job, places))
 
-    def write(self, root: FolderRoot, jobs: Mapping[ChunkId, Sequence[Job]], group: Sequence[tuple[ChunkId, bytes]]) -> None:
+    def write(
+        self, root: FolderRoot, jobs: Mapping[ChunkId, Sequence[Job]], group: Sequence[tuple[ChunkId, bytes]]
+    ) -> None:
         """Check received chunks and write them wherever they are missing."""
         for identifier, ciphertext in group:
             plaintext: memoryview | None = None
@@ -144,7 +146,7 @@ class Assembler:
             job.failure = pending_for(error)
 
     def _prepare_file(self, root: FolderRoot, job: Job, places: Mapping[ChunkId, Sequence[Place]]) -> None:
-        continued = len(job.refs) > 1 and job.temporary in root.temporary_names()
+        continued = len(job.refs) > 1 and root.has_temporary(job.temporary)
         good: set[int] = set()
         if continued:
             good = self._good_parts(root, job)

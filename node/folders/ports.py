@@ -10,7 +10,6 @@ from latticework.wire import ChunkId
 from ..store import DiskChange, Row
 from .content import Found
 
-
 type Deliver = Callable[[list[tuple[ChunkId, bytes]]], Awaitable[None]]
 """Takes a group of received chunks; awaited before more are read, so it is the back-pressure."""
 

@@ -111,7 +111,7 @@ class FolderRoot:
             return None
 
     def names(self, directory: bytes) -> list[tuple[bytes, os.stat_result]]:
-        """Names with their `lstat` inside a directory (b"" is the root), sorted; what vanishes meanwhile is left out."""
+        """Names with their `lstat` inside a directory (b"" is the root), sorted; what vanishes is left out."""
         descriptor = self._directory(directory)
         found: list[tuple[bytes, os.stat_result]] = []
         with os.scandir(descriptor) as entries:
@@ -146,9 +146,13 @@ class FolderRoot:
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._temporary())
 
-    def temporary_names(self) -> list[bytes]:
-        """What stands in our temporary directory."""
-        return sorted(os.fsencode(name) for name in os.listdir(self._temporary()))
+    def has_temporary(self, name: bytes) -> bool:
+        """True when an earlier attempt left this temporary file."""
+        try:
+            os.stat(name, dir_fd=self._temporary(), follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def install(self, temporary: bytes, path: bytes, expected: Row | None) -> os.stat_result:
         """Move a finished temporary file to `path`, if what stands there is exactly `expected`; its new status.
@@ -300,9 +304,7 @@ class FolderRoot:
             os.close(own)
 
 
-def walk(
-    root: FolderRoot, directory: bytes
-) -> Generator[tuple[bytes, os.stat_result], bool | None]:
+def walk(root: FolderRoot, directory: bytes) -> Generator[tuple[bytes, os.stat_result], bool | None]:
     """Everything below `directory`, parents first, except our own directory; never follows links.
 
     The consumer may `send(False)` after a directory to leave it out.

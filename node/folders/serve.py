@@ -17,7 +17,9 @@ from .root import FolderRoot
 class ChunkSource:
     """Answers requests for the chunks of one space."""
 
-    def __init__(self, sealer: ChunkSealer, chunks: ChunkStore, store: SpaceStore, folder: tuple[Path, bytes] | None):
+    def __init__(
+        self, sealer: ChunkSealer, chunks: ChunkStore, store: SpaceStore, folder: tuple[Path, bytes] | None
+    ) -> None:
         self._sealer = sealer
         self._chunks = chunks
         self._store = store

@@ -261,6 +261,7 @@ async def test_garbage_records_end_that_connection_only(garbage: bytes, autojump
 async def test_a_replayed_record_ends_the_connection(autojump_clock: MockClock) -> None:
     async with running() as both:
         stream = await both.dialler.open_stream([SINK])
+        await wait_all_tasks_blocked()
         records = both.dialler._records
         out = memoryview(bytearray(256))
         frame = frames.HEADER.pack(0, frames.DATA, 0, 1, 6) + b"pay me"
@@ -370,14 +371,11 @@ async def test_cancelling_run_closes_the_byte_stream(autojump_clock: MockClock) 
 
 async def test_closing_a_stream_flushes_what_was_written(autojump_clock: MockClock) -> None:
     async with running() as both:
-        got: list[bytes] = []
-        ends = both.ends
         stream = await both.dialler.open_stream([SINK])
         await stream.send_all(bytes(1 << 20))
         await stream.aclose()
-        assert ends.dialler_stream.outbox.total > 1 << 20
-        assert not got
         await trio.sleep(60)
+        assert both.ends.dialler_stream.outbox.total > 1 << 20
         assert not both.results
 
 

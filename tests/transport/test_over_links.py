@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import trio
+
 from latticework.simnet import KeyedRng, Link, SimNetwork, VirtualClock, run
 from latticework.transport import (
     BufferPool,
@@ -30,7 +31,6 @@ class Result:
     """What one transfer took, and how its connection ended."""
 
     seconds: float
-    windows: int
     ended: ConnectionEnded | None
 
 
@@ -47,7 +47,7 @@ def transfer(link: Link, count: int) -> Result:
     clock = VirtualClock()
     network = SimNetwork(clock, KeyedRng(b"seed"), link)
     near, far = network.host("near"), network.host("far")
-    result = Result(0, 0, None)
+    result = Result(0, None)
 
     def upgrader() -> Upgrader:
         return Upgrader([PlainChannel(b"far")], TrioClock(), BufferPool(), Limits())

@@ -1,0 +1,50 @@
+"""Frames of the control socket: a 4-byte big-endian length, then a msgpack map with text keys."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import msgpack
+
+from latticework.wire import MalformedError
+
+from .params import CONTROL_FRAME_BYTES
+
+PREFIX_BYTES = 4
+
+type Data = str | int | float | bool | list[Data] | dict[str, Data] | None
+
+
+def encode_frame(data: Mapping[str, Data]) -> bytes:
+    """Prefix and body."""
+    body = cast("bytes", msgpack.packb(dict(data)))  # pyright: ignore[reportUnknownMemberType]  # msgpack is untyped
+    return len(body).to_bytes(PREFIX_BYTES, "big") + body
+
+
+def frame_length(prefix: bytes) -> int:
+    """The body's length; raises MalformedError when the prefix is cut off or the body too long."""
+    length = int.from_bytes(prefix, "big")
+    if len(prefix) < PREFIX_BYTES or length > CONTROL_FRAME_BYTES:
+        raise MalformedError("a control frame is cut off or too long")
+    return length
+
+
+def decode_frame(body: bytes) -> dict[str, Data]:
+    """The map in a body; raises MalformedError."""
+    try:
+        value = cast(
+            "object",
+            msgpack.unpackb(  # pyright: ignore[reportUnknownMemberType]  # msgpack is untyped
+                body,
+                strict_map_key=True,
+                max_str_len=CONTROL_FRAME_BYTES,
+                max_bin_len=0,
+                max_array_len=65536,
+                max_map_len=4096,
+                max_ext_len=0,
+            ),
+        )
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise MalformedError(f"a control frame is not msgpack: {error}") from error
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in cast("dict[object, object]", value)):
+        raise MalformedError("a control frame is no map with text keys")
+    return cast("dict[str, Data]", value)
