@@ -1,4 +1,4 @@
-"""Connections over simulated links: what windows, keep-alive and records do when distance and loss of a peer are real."""
+"""Connections over simulated links: what windows and keep-alive do when distance and slowness are real."""
 
 from dataclasses import dataclass
 
