@@ -58,7 +58,7 @@ def pqx_channel():
         return Member(device, certificate, signed, certificate_hash(signed))
 
     rng, kem, signatures = Rng(), MlKem1024(), CompositeSignatures()
-    now_s = int(time.time())
+    now_s = Clock().now_us() // 1_000_000
     keys = load_keys(generate(rng, now_s), kem, signatures)
     signed = found_account(keys, "bench", now_s)
     signer = Ed25519Signer(secrets.token_bytes(32))

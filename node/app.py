@@ -49,6 +49,7 @@ from latticework.wire import (
     Rng,
     SignatureProvider,
     SpaceId,
+    StoreError,
     Threads,
     decode,
     encode,
@@ -60,6 +61,7 @@ from .fetch import LinkFetcher
 from .folders.ports import Watcher
 from .folders.root import FolderRoot
 from .folders.serve import ChunkSource
+from .groups import first_error
 from .identity import NodeSecrets
 from .messages import PAIR_PROTOCOL, SpaceOffer
 from .pairing import Outcome, PairingDrive, Person
@@ -208,7 +210,7 @@ class Node:
             self.peers.keep(address, "learned", device)
         known = KnownDevice(device, tuple(str(address) for address in addresses[:16]))
         if known not in self._state.devices and self._nursery is not None:
-            self._nursery.start_soon(self._save, self._state.with_device(known))
+            self._nursery.start_soon(self._save_soon, self._state.with_device(known))
 
     def sighted(self) -> None:
         """Discovery told of a peer: whoever waits to pair looks again."""
@@ -400,7 +402,7 @@ class Node:
             return refusal
         # Introduced by a member since we last heard: the handshake proves the rest, the link brings the whole roster.
         if self._nursery is not None:
-            self._nursery.start_soon(self._roster_grew)
+            self._nursery.start_soon(self._tell_roster)
         return self._roster.members[certificate.device]
 
     async def _roster_grew(self) -> None:
@@ -442,9 +444,10 @@ class Node:
             del protocol
             stream.reset()
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(attempt)
-            await connection.run(no_streams, ())
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(attempt)
+                await connection.run(no_streams, ())
         if outcome is None:
             raise PeerError("pairing", "the connection ended before pairing was over")
         return outcome
@@ -477,6 +480,19 @@ class Node:
         self._state = state
         await self.around.threads.run(lambda: self.around.state.save(state))
         self._wake()
+
+    async def _save_soon(self, state: NodeState) -> None:
+        """Save what could be learned again: a full disk must not end the node."""
+        try:
+            await self._save(state)
+        except StoreError as error:
+            _log.warning("state not saved error=%s", error)
+
+    async def _tell_roster(self) -> None:
+        try:
+            await self._roster_grew()
+        except StoreError as error:
+            _log.warning("roster not saved error=%s", error)
 
     def _wake(self) -> None:
         event, self._changed = self._changed, trio.Event()

@@ -16,6 +16,7 @@ from latticework.wire import ChunkId, PeerError, SpaceId, Threads, decode, encod
 
 from .folders.ports import Deliver
 from .folders.serve import ChunkSource
+from .groups import first_error
 from .messages import NO_CHUNK, ChunkRequest
 from .params import CHUNK_GROUP_BYTES, CHUNK_WINDOW_BYTES, MAX_CHUNK_REQUEST
 
@@ -47,15 +48,20 @@ async def _serve_request(stream: Stream, source: ChunkSource, chunks: Sequence[C
                 group = chunks[start : start + _SERVE_CHUNKS]
                 await send.send(await threads.run(partial(source.get, group)))
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(read)
-        async for group in receive:
-            buffers: list[bytes | bytearray] = []
-            for chunk in group:
-                buffers.append((NO_CHUNK if chunk is None else len(chunk)).to_bytes(4, "big"))
-                if chunk is not None:
-                    buffers.append(chunk)
-            await stream.send_buffers(buffers)
+    with first_error():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            async for group in receive:
+                await stream.send_buffers(_framed(group))
+
+
+def _framed(group: Sequence[bytes | bytearray | None]) -> list[bytes | bytearray]:
+    buffers: list[bytes | bytearray] = []
+    for chunk in group:
+        buffers.append((NO_CHUNK if chunk is None else len(chunk)).to_bytes(4, "big"))
+        if chunk is not None:
+            buffers.append(chunk)
+    return buffers
 
 
 @final
@@ -87,11 +93,12 @@ class ChunkFetch:
                 for chunk, _ in group:
                     self.left.pop(chunk, None)
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(hand_over)
-            nursery.start_soon(self._request)
-            async with groups_in:
-                await self._receive(groups_in)
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(hand_over)
+                nursery.start_soon(self._request)
+                async with groups_in:
+                    await self._receive(groups_in)
 
     async def _request(self) -> None:
         batch: list[ChunkId] = []

@@ -54,8 +54,8 @@ class LinkFetcher:
         fetch = ChunkFetch(stream, self._space, wanted)
         try:
             await fetch.run(deliver)
-        except* (PeerError, LocalError) as errors:
-            _log.info("fetch cut short peer=%s: %s", short(link.device), errors.exceptions[0])
+        except (PeerError, LocalError) as error:
+            _log.info("fetch cut short peer=%s: %s", short(link.device), error)
             stream.reset()
         else:
             await stream.aclose()

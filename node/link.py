@@ -25,6 +25,7 @@ from latticework.wire import (
     encode,
 )
 
+from .groups import first_error
 from .messages import SYNC_MESSAGES, AboutSpace, RosterHashes, RosterRecords, SpaceOffer, SyncMessage
 from .params import MAX_SYNC_MESSAGE_BYTES, RETRY_LAST_S, SERVE_BATCH_BYTES
 from .space import Space
@@ -98,10 +99,11 @@ class Link:
         """
         for space in self._hub.spaces:
             self._dirty[space] = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, stream)
-            await self._read(stream)
-            nursery.cancel_scope.cancel()
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, stream)
+                await self._read(stream)
+                nursery.cancel_scope.cancel()
 
     def space_changed(self, space: SpaceId) -> None:
         """Our frontier of `space`, or what is pending in it, changed."""

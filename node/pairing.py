@@ -25,6 +25,8 @@ from latticework.handshake import (
 from latticework.transport import Stream
 from latticework.wire import Clock, DeviceId, PeerError
 
+from .groups import first_error
+
 type Machine = SponsorPairing | JoinerPairing
 type Outcome = Paired | PairingFailed
 
@@ -68,19 +70,23 @@ class PairingDrive:
 
     async def run(self) -> Outcome:
         """Until paired or failed; the outcome."""
-        async with trio.open_nursery() as nursery:
-            await self._perform(self._machine.start(), nursery)
-            nursery.start_soon(self._read)
-            while self._outcome is None:
-                event: PairingEvent = TimerFired()
-                with trio.move_on_at(self._deadline) as timeout:
-                    event = await self._inbox.receive()
-                if timeout.cancelled_caught:
-                    self._deadline = float("inf")
-                await self._perform(self._machine.handle(event, self._clock.now_us()), nursery)
-            nursery.cancel_scope.cancel()
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                await self._perform(self._machine.start(), nursery)
+                nursery.start_soon(self._read)
+                while self._outcome is None:
+                    await self._step(nursery)
+                nursery.cancel_scope.cancel()
         assert self._outcome is not None
         return self._outcome
+
+    async def _step(self, nursery: trio.Nursery) -> None:
+        event: PairingEvent = TimerFired()
+        with trio.move_on_at(self._deadline) as timeout:
+            event = await self._inbox.receive()
+        if timeout.cancelled_caught:
+            self._deadline = float("inf")
+        await self._perform(self._machine.handle(event, self._clock.now_us()), nursery)
 
     async def _perform(self, actions: list[PairingAction], nursery: trio.Nursery) -> None:
         for action in actions:

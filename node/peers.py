@@ -18,6 +18,7 @@ from latticework.transport import (
     IDENTIFY_PROTOCOL,
     PING_PROTOCOL,
     BufferPool,
+    ByteStream,
     Connection,
     Identity,
     Limits,
@@ -35,6 +36,7 @@ from latticework.wire import Clock, DeviceId, LatticeError, PeerError, SpaceId, 
 
 from .chunks import serve_chunks
 from .folders.serve import ChunkSource
+from .groups import first_error
 from .link import Hub, Link
 from .messages import CHUNKS_PROTOCOL, PAIR_PROTOCOL, SYNC_PROTOCOL
 from .params import DIAL_FIRST_S, DIAL_LAST_S, DIAL_TIMEOUT_S, MAX_CONNECTIONS, STRANGER_BACKOFF_S
@@ -171,10 +173,10 @@ class Peers:
                 continue
             nursery.start_soon(self._serve_inbound, stream)
 
-    async def _serve_inbound(self, stream: object) -> None:
+    async def _serve_inbound(self, stream: ByteStream) -> None:
         self._connections += 1
         try:
-            connection = await self._upgrader.inbound(stream)  # type: ignore[arg-type]  # a ByteStream from a listener
+            connection = await self._upgrader.inbound(stream)
             if connection.protocol == ANONYMOUS_PROTOCOL:
                 handler = partial(self._on_anonymous_stream, connection)
                 await connection.run(handler, ANONYMOUS_PROTOCOLS)
@@ -182,6 +184,8 @@ class Peers:
                 await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
         except PeerError as error:
             _log.info("inbound refused code=%s: %s", error.code, error)
+        except Exception:  # noqa: BLE001  # the supervisor of one inbound peer: a bug ends its connection, not the node
+            _log.exception("inbound failed")
         finally:
             self._connections -= 1
 
@@ -217,6 +221,9 @@ class Peers:
                         delay = STRANGER_BACKOFF_S
                 except trio.TooSlowError:
                     target.last_error = "it did not answer in time"
+                except Exception:  # noqa: BLE001  # the supervisor of one dialled peer: as above
+                    target.last_error = "a bug in this node; see its log"
+                    _log.exception("dial failed address=%s", target.address)
                 if self._clock.monotonic_us() - started > DIAL_LAST_S * 1_000_000:
                     delay = DIAL_FIRST_S
                 with trio.move_on_after(delay) as waited:
@@ -234,10 +241,11 @@ class Peers:
         if device in self.links and not self._replaces(device, outbound=True):
             await connection.aclose()
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._open_link, connection)
-            await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
-            nursery.cancel_scope.cancel()
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._open_link, connection)
+                await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
+                nursery.cancel_scope.cancel()
 
     async def _open_link(self, connection: Connection) -> None:
         try:
@@ -294,10 +302,11 @@ class Peers:
         _log.info("link up peer=%s address=%s", short(device), connection.address)
         self._hub.link_changed(device)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._learn_addresses, connection, device)
-                await link.run(stream)
-                nursery.cancel_scope.cancel()
+            with first_error():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._learn_addresses, connection, device)
+                    await link.run(stream)
+                    nursery.cancel_scope.cancel()
         finally:
             if self.links.get(device) is link:
                 del self.links[device]

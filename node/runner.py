@@ -31,6 +31,7 @@ from .folders.content import ContentReader
 from .folders.engine import FolderEngine
 from .folders.ports import ChunkFetcher, Watcher
 from .folders.serve import ChunkSource
+from .groups import first_error
 from .params import RETRY_LAST_S
 from .space import Space, SpaceIdentity
 from .store import SpaceStore, StoreCorruptError
@@ -174,13 +175,14 @@ class SpaceRunner:
         self.source = ChunkSource(sealer, chunks, store, None if self.folder is None else (self.folder, self.id))
         self.space = space
         self.problem = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(space.run)
-            self._hub.space_opened(self.id)
-            if self.folder is not None:
-                nursery.start_soon(self._keep_folder, self.folder, space, sealer, chunks)
-            await space.damaged.wait()
-            nursery.cancel_scope.cancel()
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(space.run)
+                self._hub.space_opened(self.id)
+                if self.folder is not None:
+                    nursery.start_soon(self._keep_folder, self.folder, space, sealer, chunks)
+                await space.damaged.wait()
+                nursery.cancel_scope.cancel()
         raise StoreCorruptError("the store of this space is damaged")
 
     async def _keep_folder(self, folder: Path, space: Space, sealer: ChunkSealer, chunks: ChunkStore) -> None:

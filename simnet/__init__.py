@@ -4,6 +4,7 @@ The top layer: it drives whole nodes through the ports they meet the world by. N
 """
 
 from .clock import DEFAULT_EPOCH_US, DeadlockError, VirtualClock
+from .devices import SimDevice
 from .link import Link
 from .listener import SimListener
 from .network import SimHost, SimNetwork
@@ -26,6 +27,7 @@ __all__ = [
     "Link",
     "ModelKem",
     "ModelSignatures",
+    "SimDevice",
     "SimHost",
     "SimListener",
     "SimNetwork",

@@ -113,7 +113,6 @@ class Connection:
             ProtocolRefusedError: the peer speaks none of them.
             LocalError: too many streams are open.
             ConnectionLostError: the connection is over.
-
         """
         if self._ending is not None:
             raise ConnectionLostError(f"{self!r} is over: {self._ending.kind.value}")

@@ -99,7 +99,6 @@ async def request_identify(stream: Stream, transport_key: bytes) -> Identity:
 
     Raises:
         MalformedError: too long, cut off, not identify, or another key.
-
     """
     length = await _receive_length(stream)
     if length > IDENTIFY_MAX_BYTES:

@@ -21,7 +21,6 @@ async def ping(stream: Stream, rng: Rng, clock: Clock) -> int:
 
     Raises:
         PeerError: other bytes came back.
-
     """
     payload = rng.random_bytes(PING_BYTES)
     sent_us = clock.monotonic_us()

@@ -25,7 +25,6 @@ class ByteStream(Protocol):
 
         Raises:
             ConnectionLostError: the other end is gone. After cancellation an unknown prefix was sent.
-
         """
         ...
 
@@ -34,7 +33,6 @@ class ByteStream(Protocol):
 
         Raises:
             ConnectionLostError: the other end is gone. Cancellation loses nothing.
-
         """
         ...
 
@@ -68,7 +66,6 @@ class Network(Protocol):
 
         Raises:
             LocalError: the address cannot be bound; the message says why.
-
         """
         ...
 
@@ -77,7 +74,6 @@ class Network(Protocol):
 
         Raises:
             UnreachableError: nobody answers there.
-
         """
         ...
 
@@ -122,7 +118,6 @@ class RecordSession(Protocol):
 
         Raises:
             PeerError: forged, reordered, replayed or oversized.
-
         """
         ...
 

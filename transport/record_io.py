@@ -50,7 +50,6 @@ class RecordReader:
         Raises:
             TruncatedError: the stream ended without a sealed close.
             PeerError: a forged, oversized or malformed record.
-
         """
         while True:
             size = self._record_size()

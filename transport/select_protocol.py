@@ -20,7 +20,6 @@ async def settle(machine: Initiator | Responder, actions: list[Action], write: W
     Raises:
         ProtocolRefusedError: the ends have no protocol in common.
         MalformedError: the peer does not speak multistream-select, or stopped in the middle.
-
     """
     while True:
         for action in actions:

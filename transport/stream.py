@@ -6,7 +6,8 @@ for as long as it likes.
 """
 
 from collections.abc import Buffer, Callable, Sequence
-from typing import Final, final
+from types import TracebackType
+from typing import Final, Self, final
 
 import trio
 
@@ -89,6 +90,7 @@ class Stream:
     """A bidirectional byte stream inside a connection; one task may read and one may write at a time.
 
     Every method that waits raises ConnectionLostError when the connection ends, StreamResetError when the stream does.
+    Whoever opened a stream must end it, best with `async with`: that closes it, or resets it when the body raises.
     """
 
     def __init__(self, core: StreamCore, protocol: str) -> None:
@@ -96,6 +98,17 @@ class Stream:
         self.protocol: Final = protocol
         self._writing = False
         self._write_closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            await self.aclose()
+        else:
+            self.reset()
 
     async def send_all(self, data: Buffer) -> None:
         """Send `data`; it may be reused when this returns. After cancellation an unknown prefix was sent."""
@@ -153,7 +166,6 @@ class Stream:
 
         Raises:
             PeerError: the stream ended before.
-
         """
         data = await self._receive_up_to(count)
         if len(data) != count:
@@ -181,7 +193,6 @@ class Stream:
 
         Raises:
             PeerError: a message longer than `max_bytes` (nothing of it is read), or cut off.
-
         """
         prefix = await self._receive_up_to(FRAME_LENGTH_BYTES)
         if not prefix:

@@ -86,7 +86,6 @@ class Upgrader:
             HandshakeError: refused, late or malformed; `code` says which.
             ProtocolRefusedError: the peer does not speak the channel's protocol.
             ConnectionLostError: the peer hung up.
-
         """
         machine = channel.initiate()
         select = Initiator([channel.protocol])

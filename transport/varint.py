@@ -29,7 +29,6 @@ def decode_varint(data: Buffer, offset: int = 0, max_bytes: int = MAX_VARINT_BYT
 
     Raises:
         MalformedError: longer than `max_bytes`, or not the shortest form.
-
     """
     view = memoryview(data)
     value = 0

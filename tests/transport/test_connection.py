@@ -187,7 +187,7 @@ async def test_a_slow_reader_holds_the_writer_back_for_minutes_and_loses_nothing
             raise AssertionError("8 MiB fit into a window of 256 KiB")
         assert not both.results
         assert both.ends.dialler_stream.outbox.total < 400 * 1024
-        assert both.ends.listener_pool.leased_bytes <= 0
+        assert both.ends.listener_pool.leased_bytes == 0
 
 
 async def test_an_idle_connection_holds_no_buffer(autojump_clock: MockClock) -> None:
@@ -360,6 +360,34 @@ async def test_a_cancelled_write_leaves_the_connection_usable(autojump_clock: Mo
         echo = await both.dialler.open_stream([ECHO])
         await echo.send_all(b"x")
         assert await echo.receive(1) == b"x"
+
+
+async def test_a_cancellation_at_any_checkpoint_costs_one_stream_and_no_memory(autojump_clock: MockClock) -> None:
+    async with running() as both:
+
+        async def use(scope: trio.CancelScope) -> None:
+            with scope:
+                async with await both.dialler.open_stream([ECHO]) as stream, trio.open_nursery() as nursery:
+                    nursery.start_soon(stream.send_all, bytes(300_000))
+                    await stream.receive_exactly(300_000)
+
+        for checkpoints in range(120):
+            scope = trio.CancelScope()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(use, scope)
+                for _ in range(checkpoints):
+                    await trio.lowlevel.checkpoint()
+                scope.cancel()
+            echo = await both.dialler.open_stream([ECHO])
+            await echo.send_all(b"x")
+            assert await echo.receive(1) == b"x"
+            await echo.aclose()
+        await trio.sleep(60)
+        assert not both.results
+        assert both.dialler._machine.stream_count == both.listener._machine.stream_count == 0
+        assert both.ends.dialler_pool.leased_bytes == both.ends.listener_pool.leased_bytes == 0
+        assert not both.dialler._cores
+        assert not both.listener._cores
 
 
 async def test_cancelling_run_closes_the_byte_stream(autojump_clock: MockClock) -> None:
