@@ -206,6 +206,7 @@ class Node:
 
     def learned_addresses(self, device: DeviceId, addresses: tuple[Multiaddr, ...]) -> None:
         """Remember where a device listens, and keep it connected."""
+        self.peers.retire(device, addresses)
         for address in addresses:
             self.peers.keep(address, "learned", device)
         known = KnownDevice(device, tuple(str(address) for address in addresses[:16]))

@@ -80,6 +80,7 @@ class _Target:
     device: DeviceId | None = None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     last_error: str = ""
+    retired: bool = False
 
 
 @final
@@ -135,10 +136,18 @@ class Peers:
     def keep(self, address: Multiaddr, source: str, device: DeviceId | None = None) -> None:
         """Keep trying `address` from now on."""
         key = str(address)
-        if key in self._targets or address in self.listening or self._nursery is None:
+        if (known := self._targets.get(key)) is not None:
+            known.retired = False
+        if known is not None or address in self.listening or self._nursery is None:
             return
         target = self._targets[key] = _Target(address, source, device)
         self._nursery.start_soon(self._keep_dialling, target)
+
+    def retire(self, device: DeviceId, current: tuple[Multiaddr, ...]) -> None:
+        """Stop dialling where `device` used to listen; addresses that a person gave stay."""
+        for target in self._targets.values():
+            if target.device == device and target.source != "static" and target.address not in current:
+                target.retired = True
 
     def targets(self) -> list[tuple[str, str, str]]:
         """Address, source and last error of everything that is dialled."""
@@ -210,6 +219,9 @@ class Peers:
                 if target.device is not None and target.device in self.links:
                     await self._link_ended.wait()
                     continue
+                if target.retired:
+                    del self._targets[str(target.address)]
+                    return
                 started = self._clock.monotonic_us()
                 try:
                     target.last_error = ""

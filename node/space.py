@@ -5,6 +5,7 @@ the frontier that peers are told, is brought up to date only after the commit.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never, final
@@ -158,7 +159,13 @@ class Space:
         self._publish_heads()
 
     async def run(self) -> None:
-        """Own the replica until cancelled."""
+        """Own the replica until cancelled; whoever still waits then hears that the space is closed."""
+        try:
+            await self._own()
+        finally:
+            self._close_inbox()
+
+    async def _own(self) -> None:
         while True:
             due = trio.current_time() + 1.0 if self._replica.logs.waiting_count() else float("inf")
             command: _Command | None = None
@@ -205,8 +212,19 @@ class Space:
         """A peer is gone: drop what it left waiting."""
         self._replica.logs.forget_sender(sender)
 
+    def _close_inbox(self) -> None:
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                reply = self._receive.receive_nowait().reply
+                reply.error = StoreError("the space is closed")
+                reply.done.set()
+        self._receive.close()
+
     async def _ask[T](self, command: _Command, reply: _Reply[T]) -> T | None:
-        await self._send.send(command)
+        try:
+            await self._send.send(command)
+        except trio.BrokenResourceError:
+            raise StoreError("the space is closed") from None
         # The owner finishes a command it has taken, so waiting is short and a lost reply impossible.
         with trio.CancelScope(shield=True):
             await reply.done.wait()

@@ -1,0 +1,92 @@
+import shutil
+import socket
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+import trio
+
+from .devices import Device, Pair, copy_homes, until
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for sock in sockets:
+        sock.bind(("127.0.0.1", 0))
+    ports = [int(sock.getsockname()[1]) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+@pytest.fixture(scope="session")
+def paired_homes(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Two homes that were paired once; tests work on copies."""
+    base = tmp_path_factory.mktemp("paired")
+    ports = free_ports(2)
+    one, two = Device("one", base / "one", ports[0]), Device("two", base / "two", ports[1])
+    pair = Pair(one, two)
+    trio.run(_make_pair, pair)
+    return pair
+
+
+async def _make_pair(pair: Pair) -> None:
+    for device in pair.both:
+        device.base.mkdir()
+        device.init()
+    try:
+        await pair.start()
+        await join(pair.one, pair.two)
+        await pair.connected()
+    finally:
+        for device in pair.both:
+            if device.alive:
+                await device.stop()
+
+
+async def join(sponsor: Device, joiner: Device) -> None:
+    """Pair through the control sockets, the sponsor saying yes."""
+    from .devices import receive, send  # noqa: PLC0415
+
+    stream = await trio.open_unix_socket(str(sponsor.home.socket))
+    async with stream, trio.open_nursery() as nursery:
+        await send(stream, {"do": "pair"})
+        code = (await receive(stream))["code"]
+
+        async def sponsor_side() -> None:
+            while True:
+                frame = await receive(stream)
+                if frame.get("event") == "confirm":
+                    await send(stream, {"answer": True})
+                if "ok" in frame or "error" in frame:
+                    assert "ok" in frame, frame
+                    return
+
+        nursery.start_soon(sponsor_side)
+        await joiner.ask("pair with", code=code, peers=[sponsor.address])
+
+
+@pytest.fixture
+async def pair(paired_homes: Pair, tmp_path: Path) -> AsyncGenerator[Pair]:
+    """Two paired devices, not running, with empty folders."""
+    first, second = free_ports(2)
+    made = copy_homes(paired_homes, tmp_path, (first, second))
+    for device in made.both:
+        device.folder.mkdir()
+    yield made
+    for device in made.both:
+        if device.alive:
+            device.kill()
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture
+async def running(pair: Pair) -> Pair:
+    """Two running devices that keep one empty folder in step."""
+    await pair.start()
+    await pair.share()
+    await pair.in_step()
+    return pair
+
+
+__all__ = ["until"]
