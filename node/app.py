@@ -231,7 +231,7 @@ class Node:
         person = self._person or _Nobody()
         outcome = await PairingDrive(machine, stream, person, self.around.clock, self._add_certificate).run()
         if isinstance(outcome, Paired):
-            await self._paired(outcome, connection)
+            await self._paired(outcome)
         await stream.close_write()
         self._pairing_done(outcome)
 
@@ -426,19 +426,8 @@ class Node:
             nonlocal outcome
             with trio.fail_after(DIAL_TIMEOUT_S):
                 stream = await connection.open_stream([PAIR_PROTOCOL])
-            joining = JoiningDevice(
-                self.keys,
-                self.name,
-                has_devices=len(self._roster.members) > 1,
-                has_spaces=bool(self._state.spaces),
-                addresses=self._own_addresses(),
-            )
-            machine = JoinerPairing(joining, code, self.around.signatures, self.around.rng, channel_binding(connection))
-            outcome = await PairingDrive(machine, stream, person, self.around.clock, self._add_certificate).run()
-            await stream.close_write()
-            if isinstance(outcome, Paired):
-                await self._adopt(outcome)
-                await self._paired(outcome, connection)
+            async with stream:
+                outcome = await self._join_over(connection, stream, code, person)
             await connection.aclose()
 
         async def no_streams(protocol: str, stream: Stream) -> None:
@@ -453,6 +442,21 @@ class Node:
             raise PeerError("pairing", "the connection ended before pairing was over")
         return outcome
 
+    async def _join_over(self, connection: Connection, stream: Stream, code: PairingCode, person: Person) -> Outcome:
+        joining = JoiningDevice(
+            self.keys,
+            self.name,
+            has_devices=len(self._roster.members) > 1,
+            has_spaces=bool(self._state.spaces),
+            addresses=self._own_addresses(),
+        )
+        machine = JoinerPairing(joining, code, self.around.signatures, self.around.rng, channel_binding(connection))
+        outcome = await PairingDrive(machine, stream, person, self.around.clock, self._add_certificate).run()
+        if isinstance(outcome, Paired):
+            await self._adopt(outcome)
+            await self._paired(outcome)
+        return outcome
+
     async def _adopt(self, paired: Paired) -> None:
         """Leave the account of one that `init` made for the one that took us in."""
         roster = Roster.found(self.around.signatures, paired.roster[0])
@@ -463,7 +467,7 @@ class Node:
         self._roster = roster
         self.use_certificate()
 
-    async def _paired(self, paired: Paired, connection: Connection) -> None:
+    async def _paired(self, paired: Paired) -> None:
         addresses = [*paired.addresses]
         for text in addresses:
             try:
@@ -472,7 +476,6 @@ class Node:
                 _log.info("ignoring an address that is none peer=%s", short(paired.remote))
         await self._save(self._state.with_device(KnownDevice(paired.remote, tuple(addresses[:16]))))
         self.peers.redial()
-        del connection
 
     def _own_addresses(self) -> tuple[str, ...]:
         return tuple(str(address) for address in self.peers.listening[:8])

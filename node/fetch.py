@@ -53,10 +53,8 @@ class LinkFetcher:
             return wanted
         fetch = ChunkFetch(stream, self._space, wanted)
         try:
-            await fetch.run(deliver)
+            async with stream:
+                await fetch.run(deliver)
         except (PeerError, LocalError) as error:
             _log.info("fetch cut short peer=%s: %s", short(link.device), error)
-            stream.reset()
-        else:
-            await stream.aclose()
         return fetch.left

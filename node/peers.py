@@ -263,7 +263,8 @@ class Peers:
         try:
             with trio.fail_after(DIAL_TIMEOUT_S):
                 stream = await connection.open_stream([SYNC_PROTOCOL])
-            await self._run_link(connection, stream, outbound=True)
+            async with stream:
+                await self._run_link(connection, stream, outbound=True)
         except (PeerError, trio.TooSlowError) as error:
             _log.info("link failed peer=%s: %s", short(connection.remote), error)
         await connection.aclose()
@@ -332,9 +333,8 @@ class Peers:
     async def _learn_addresses(self, connection: Connection, device: DeviceId) -> None:
         try:
             with trio.fail_after(DIAL_TIMEOUT_S):
-                stream = await connection.open_stream([IDENTIFY_PROTOCOL])
-                identity = await request_identify(stream, connection.transport_key)
-                await stream.aclose()
+                async with await connection.open_stream([IDENTIFY_PROTOCOL]) as stream:
+                    identity = await request_identify(stream, connection.transport_key)
             self._hub.learned_addresses(device, identity.addresses)
         except (PeerError, trio.TooSlowError) as error:
             _log.debug("identify failed peer=%s: %s", short(device), error)
