@@ -7,7 +7,7 @@ from typing import Annotated
 from latticework.crdt import ChunkRef
 from latticework.wire import Bytes, ChunkId, Const, MalformedError, decode, encode, record
 
-from .params import MAX_MANIFEST_CHUNKS, MAX_SEALED_BYTES
+from .params import MAX_MANIFEST_CHUNKS, MAX_SEALED_BYTES, TAG_BYTES
 
 _REF_BYTES = 68
 
@@ -41,6 +41,6 @@ def read_manifest(plaintext: bytes, size: int) -> tuple[ChunkRef, ...]:
 
 
 def check_sizes(chunks: Sequence[ChunkRef], size: int) -> None:
-    """Raise MalformedError unless the chunks are non-empty and add up to `size`."""
-    if any(chunk.length == 0 for chunk in chunks) or sum(chunk.length for chunk in chunks) != size:
+    """Raise MalformedError unless the chunks are non-empty, none is too large, and they add up to `size`."""
+    if any(not 0 < chunk.length <= MAX_SEALED_BYTES - TAG_BYTES for chunk in chunks) or sum(chunk.length for chunk in chunks) != size:
         raise MalformedError("the chunks do not add up to the file's size")

@@ -75,4 +75,6 @@ class ChunkSealer:
         plaintext = memoryview(padded)[:length]
         if self.key_of(plaintext) != key:
             raise MalformedError("the chunk's key does not belong to its content")
+        if padded.count(0, length) != len(padded) - length:
+            raise MalformedError("the chunk's padding is not zero")
         return plaintext

@@ -10,11 +10,13 @@ lost. Showing the tree is a pure function of the admitted operations:
 - where a file meets a directory the directory keeps the name (decision 23).
 """
 
+import hashlib
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated, Literal, NamedTuple, final
 
-from latticework.wire import Array, Bool, Bytes, ChunkId, EntryId, LogId, Nested, OneOf, SInt, UInt, record
+from latticework.wire import Array, Bool, Bytes, ChunkId, EntryId, LogId, Nested, OneOf, SInt, UInt, encode_plain, record
 
 from .params import MAX_INLINE_CHUNKS, MAX_OPS_PER_ENTRY, MAX_PATH_BYTES, MAX_REPLACES
 from .paths import ancestors, conflict_path, path_refusal
@@ -158,6 +160,7 @@ class FileTree:
         self._live_beneath: dict[bytes, int] = {}
         self._emitted: dict[bytes, tuple[bytes, ...]] = {}
         self._copies_near: dict[bytes, dict[bytes, None]] = {}
+        self._replaced_early: set[tuple[bytes, Dot]] = set()
         self.shown: dict[bytes, Shown] = {}
         self.refused_paths = 0
 
@@ -195,19 +198,22 @@ class FileTree:
         heads = self._heads.setdefault(put.path, {})
         was_live = _live(heads)
         for dot in put.replaces:
-            heads.pop(dot, None)
-        heads[version.dot] = version
+            if heads.pop(dot, None) is None:
+                # Its author did not wait for it, or somebody else replaced it too: the order must not matter.
+                self._replaced_early.add((put.path, dot))
+        if (put.path, version.dot) not in self._replaced_early:
+            heads[version.dot] = version
         touched[put.path] = None
         is_live = _live(heads)
         if was_live == is_live:
             return
         for directory in ancestors(put.path):
-            count = self._live_beneath.get(directory, 0) + (1 if is_live else -1)
-            self._live_beneath[directory] = count
-            if count == (1 if is_live else 0):
+            live = self._live_beneath.get(directory, 0) + (1 if is_live else -1)
+            self._live_beneath[directory] = live
+            if live == (1 if is_live else 0):
                 touched[directory] = None
-        for register in self._copies_near.get(put.path, {}):
-            touched[register] = None
+                touched |= self._copies_near.get(directory, {})
+        touched |= self._copies_near.get(put.path, {})
 
     def _project_all(self, touched: dict[bytes, None]) -> set[bytes]:
         before: dict[bytes, Shown] = {}
@@ -243,27 +249,28 @@ class FileTree:
     def _copy_path(self, register: bytes, version: Version, taken: dict[bytes, Shown]) -> bytes:
         name = self._author_name(version.log)
         path = conflict_path(register, name, version.hlc, None)
-        self._copies_near.setdefault(path, {})[register] = None
-        if path in taken or self._name_in_use(path):
-            path = conflict_path(register, name, version.hlc, version.dot.entry[:1] + bytes([version.dot.index & 0xFF]))
+        for attempt in count(1):
+            self._copies_near.setdefault(path, {})[register] = None
+            if path not in taken and not self._name_in_use(path):
+                break
+            salt = hashlib.sha256(encode_plain([version.dot.entry, version.dot.index, attempt])).digest()
+            path = conflict_path(register, name, version.hlc, salt[: 2 if attempt == 1 else 8])
         return path
 
     def _name_in_use(self, path: bytes) -> bool:
         return self._live_beneath.get(path, 0) > 0 or _live(self._heads.get(path, {}))
 
     def puts_for(
-        self, path: bytes, value: Value, based_on: tuple[Dot, ...], also_gone: Container[bytes] = ()
+        self, path: bytes, value: Value, based_on: tuple[Dot, ...], also_changed: Container[bytes] = ()
     ) -> list[Put]:
         """The operations that make the visible `path` have `value`, written by somebody who saw the heads `based_on`.
 
         Conflict copies elsewhere stay as they are: an edited copy becomes a file of its own, a deleted copy settles
-        its conflict, and deleting the file beside a copy leaves the copy under its name. `also_gone` are visible paths
-        that are deleted together with this one.
+        its conflict, and changing the file beside a copy leaves the copy under its name, as a file of its own.
+        `also_changed` are the visible paths that change together with this one.
         """
         owner = self.shown.get(path)
         if owner is not None and owner.role == "copy" and set(based_on) & set(owner.dots):
-            if isinstance(value, Deleted) and owner.register in also_gone:
-                return []
             return self._puts_for_copy(path, value, owner)
         replaces = [dot for dot in based_on if dot in self._heads.get(path, {})]
         replaces += [
@@ -272,13 +279,11 @@ class FileTree:
             if isinstance(version.value, Deleted) and version.dot not in replaces
         ]
         puts: list[Put] = []
-        if isinstance(value, Deleted):
-            for copy_path in self.emitted(path):
-                copy = self.shown[copy_path]
-                if copy.role == "copy":
-                    replaces += copy.dots
-                    if copy_path not in also_gone:
-                        puts.append(Put(copy_path, copy.value, self._tombstones(copy_path)))
+        for copy_path in self.emitted(path):
+            copy = self.shown[copy_path]
+            if copy.role == "copy" and copy_path not in also_changed:
+                replaces += copy.dots
+                puts.append(Put(copy_path, copy.value, self._tombstones(copy_path)))
         puts.append(Put(path, value, tuple(sorted(replaces))[:MAX_REPLACES]))
         return puts
 
@@ -286,13 +291,9 @@ class FileTree:
         puts: list[Put] = []
         if not isinstance(value, Deleted):
             puts.append(Put(path, value, self._tombstones(path)))
-        kept = self.shown.get(copy.register)
-        settled: Value = Directory()
-        replaces = list(copy.dots)
-        if kept is not None and kept.role == "primary":
-            settled = kept.value
-            replaces += kept.dots
-        puts.append(Put(copy.register, settled, tuple(sorted(replaces))[:MAX_REPLACES]))
+        # A deletion loses against what stands beside it, so this takes the copy away and nothing else.
+        replaces = {*copy.dots, *self._tombstones(copy.register)}
+        puts.append(Put(copy.register, Deleted(), tuple(sorted(replaces))[:MAX_REPLACES]))
         return puts
 
     def _tombstones(self, path: bytes) -> tuple[Dot, ...]:

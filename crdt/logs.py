@@ -91,8 +91,13 @@ class Logs:
         self._positions = positions
         self._orphans: dict[bytes, _Orphans] = {}
         self._waiting_for: dict[EntryId, list[tuple[bytes, EntryId]]] = {}
+        self._fresh: dict[EntryId, Position] = {}
         self.heads: dict[LogId, Head] = {}
         self.forked: dict[LogId, tuple[EntryId, EntryId]] = {}
+
+    def position(self, entry: EntryId) -> Position | None:
+        """Where an admitted entry stands; knows what an `offer` admitted before its caller has stored it."""
+        return self._fresh.get(entry) or self._positions.position(entry)
 
     def restore(self, entry: Entry) -> None:
         """Take an entry that was admitted in an earlier run, in admission order."""
@@ -106,14 +111,16 @@ class Logs:
         what it learnt from an entry it allows, because that entry is admitted at once.
         """
         verdicts: list[Verdict] = []
-        queue = [entry]
+        queue = [(entry, sender)]
+        self._fresh.clear()
         while queue:
-            current = queue.pop(0)
+            current, sender = queue.pop(0)
             verdict = self._judge(current, now_us, allow)
             match verdict:
                 case Admitted():
                     body = current.body
                     self.heads[body.author] = Head(body.seq, current.id, body.hlc)
+                    self._fresh[current.id] = Position(body.author, body.seq, body.hlc)
                     queue += self._release(current.id)
                 case Waiting():
                     verdict = self._hold(current, sender, verdict)
@@ -151,14 +158,14 @@ class Logs:
             return None
         floor = 0
         if body.prev is not None:
-            prev = self._positions.position(body.prev)
+            prev = self.position(body.prev)
             if prev is None:
                 return Waiting(entry.id, body.prev, 0)
             if prev.log != body.author or prev.seq + 1 != body.seq:
                 return Refused(entry.id, "its predecessor is not the one before it in its log")
             floor = prev.hlc
         for dep in body.deps:
-            position = self._positions.position(dep)
+            position = self.position(dep)
             if position is None:
                 return Waiting(entry.id, dep, 0)
             if position.log == body.author:
@@ -176,7 +183,7 @@ class Logs:
         return Admitted(entry)
 
     def _known(self, entry: Entry) -> bool:
-        return self._positions.position(entry.id) is not None
+        return self.position(entry.id) is not None
 
     def _hold(self, entry: Entry, sender: bytes, verdict: Waiting) -> Verdict | None:
         orphans = self._orphans.setdefault(sender, _Orphans())
@@ -191,11 +198,11 @@ class Logs:
             self._waiting_for.setdefault(verdict.missing, []).append((sender, entry.id))
         return verdict
 
-    def _release(self, admitted: EntryId) -> list[Entry]:
-        released: list[Entry] = []
+    def _release(self, admitted: EntryId) -> list[tuple[Entry, bytes]]:
+        released: list[tuple[Entry, bytes]] = []
         for sender, identifier in self._waiting_for.pop(admitted, []):
             if (entry := self._drop(sender, identifier)) is not None:
-                released.append(entry)
+                released.append((entry, sender))
         return released
 
     def _drop(self, sender: bytes, identifier: EntryId) -> Entry | None:

@@ -42,7 +42,7 @@ def ancestors(path: bytes) -> list[bytes]:
 def conflict_path(path: bytes, device_name: str, hlc: int, salt: bytes | None) -> bytes:
     """Where the losing side of a conflict at `path` is shown: `name (device, UTC time).ext` (decision 23).
 
-    `salt` adds four hexadecimal digits where the plain name is taken; a stem that must be cut gets them too.
+    `salt` adds hexadecimal digits where the plain name is taken; a stem that must be cut gets 32 of them.
     """
     directory, slash, name = path.rpartition(b"/")
     stem, dot, extension = name.rpartition(b".")
@@ -51,12 +51,12 @@ def conflict_path(path: bytes, device_name: str, hlc: int, salt: bytes | None) -
     device = "".join(c if c.isalnum() or c in " -_." else "_" for c in device_name).strip(". ") or "device"
     when = hlc_utc(hlc).strftime("%Y-%m-%d %H-%M-%S")
     inner = f"{device[:40]}, {when}"
-    room = MAX_COMPONENT_BYTES - len(inner.encode()) - len(dot + extension) - len(b" (, 0000)")
+    room = MAX_COMPONENT_BYTES - len(inner.encode()) - len(dot + extension) - len(b" (, )") - 32
     if len(stem) > room:
-        salt = hashlib.sha256(path + (salt or b"")).digest()
+        salt = hashlib.sha256(path + (salt or b"")).digest()[:16]
         stem = stem[:room]
     if salt is not None:
-        inner += f", {salt[:2].hex()}"
+        inner += f", {salt.hex()}"
     return directory + slash + stem + b" (" + inner.encode() + b")" + dot + extension
 
 
@@ -72,4 +72,4 @@ def _escaped(character: str) -> str:
         return "\\\\"
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

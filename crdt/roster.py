@@ -110,6 +110,7 @@ class Roster:
     account: AccountId
     members: dict[DeviceId, Member] = field(default_factory=dict[DeviceId, Member])
     records: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    _introducers: set[DeviceId] = field(default_factory=set[DeviceId])
 
     @classmethod
     def found(cls, signatures: SignatureProvider, first_certificate: bytes) -> "Roster":
@@ -138,7 +139,7 @@ class Roster:
         if any(parent not in self.records for parent in certificate.parents) or not certificate.parents:
             return "the certificate builds on one that is not known here"
         issuer = None if certificate.issuer is None else self.members.get(certificate.issuer)
-        if issuer is None or not issuer.certificate.roles & ROLE_INTRODUCE:
+        if issuer is None or issuer.device not in self._introducers:
             return "the issuer may not introduce devices"
         return self._refusal_of_signatures(outer, certificate, issuer.certificate.signing_key)
 
@@ -187,6 +188,9 @@ class Roster:
         digest = certificate_hash(signed)
         self.records[digest] = signed
         member = Member(certificate.device, certificate, signed, digest)
+        if certificate.roles & ROLE_INTRODUCE:
+            # Once given, the role stays, or the verdict on what the device signs would depend on the order of arrival.
+            self._introducers.add(member.device)
         known = self.members.get(member.device)
         # Two certificates for one device: the smaller hash wins, so that replicas agree whatever came first.
         if known is None or member.hash < known.hash:

@@ -94,7 +94,6 @@ class SpaceReplica:
         self._cipher = cipher
         self._decoded: dict[EntryId, tuple[Put, ...]] = {}
         self._covered: dict[LogId, dict[LogId, int]] = {}
-        self._positions = positions
         self.logs = Logs(positions)
         self.authors: dict[LogId, DeviceId] = {}
         self.tree = FileTree(self.author_name)
@@ -185,7 +184,7 @@ class SpaceReplica:
         body = entry.body
         covered = self._covered.setdefault(body.author, {})
         for dep in body.deps:
-            position = self._positions.position(dep)
+            position = self.logs.position(dep)
             if position is not None:
                 covered[position.log] = max(position.seq, covered.get(position.log, -1))
         return self.tree.apply(entry.id, body.hlc, body.author, self._decoded.pop(entry.id, ()))

@@ -176,7 +176,7 @@ class ControlServer:
         node = self._node
         offered: list[Data] = [
             {"name": known.name, "path": None, "state": "offered"}
-            for known in node.known_spaces()
+            for known in node.account.spaces
             if known.folder is None
         ]
         return [*(report.folder_status(node, runner) for runner in node.runners.values()), *offered]
@@ -189,14 +189,14 @@ class ControlServer:
             with suppress(trio.WouldBlock, trio.BrokenResourceError):
                 outcomes.send_nowait(outcome)
 
-        typed, scanned = self._node.offer_pairing(caller, done)
+        typed, scanned = self._node.desk.offer(caller, done)
         codes: list[PairingCode] = [typed, scanned]
         try:
             await caller.event(event="code", code=typed.text, qr=scanned.uri)
             with trio.move_on_after(300):
                 return _outcome(await attempts.receive())
         finally:
-            self._node.withdraw_pairing(codes)
+            self._node.desk.withdraw(codes)
         raise ControlError("expired", "nobody used the code within five minutes; make a new one", EXIT_UNREACHABLE)
 
     async def _pair_with(self, request: Request, caller: Caller) -> Data:
@@ -209,7 +209,7 @@ class ControlServer:
                 "unreachable", "no device was found on this network; give its address with --peer", EXIT_UNREACHABLE
             )
         await caller.event(event="trying", addresses=[str(address) for address in addresses])
-        return _outcome(await self._node.join_account(code, addresses, caller))
+        return _outcome(await self._node.desk.join(code, addresses, caller))
 
     async def _find_addresses(self, code: PairingCode) -> list[Multiaddr]:
         from_code = [Multiaddr.parse(address) for address in getattr(code, "addresses", ())]

@@ -35,7 +35,7 @@ def status(node: Node) -> dict[str, Data]:
         "listening": [str(address) for address in node.peers.listening],
         "devices": devices(node),
         "folders": folders,
-        "offered": [{"name": known.name} for known in node.known_spaces() if known.folder is None],
+        "offered": [{"name": known.name} for known in node.account.spaces if known.folder is None],
         "in_step": in_step(node),
     }
 

@@ -62,7 +62,9 @@ def _classified(error: LatticeError) -> tuple[str, int]:
 def _fail(code: str, message: str, exit_code: int, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"error": {"code": code, "message": message, "exit": exit_code}}))
-    print(f"lattice: {message}", file=sys.stderr)
+    from .output import safe  # noqa: PLC0415  # rare path
+
+    print(f"lattice: {safe(message)}", file=sys.stderr)
     return exit_code
 
 

@@ -419,7 +419,7 @@ class FolderEngine:
         doomed: list[tuple[bytes, Row]] = []
         for path in sorted(paths, reverse=True):
             row = self.rows.get(path)
-            if row is None or tree.shown.get(path) is not None or tree.is_directory(path):
+            if row is None or self._in_step(path) or tree.shown.get(path) is not None:
                 continue
             if self._rules.ignores_below(path, directory=row.kind == "d") or self._homeless_copy(path, row) is not None:
                 continue
@@ -441,7 +441,7 @@ class FolderEngine:
         shown = self._publisher.tree.shown.get(path)
         row = self.rows.get(path)
         if shown is None:
-            return row is None or self._publisher.tree.is_directory(path)
+            return row is None or (row.kind == "d" and self._publisher.tree.is_directory(path))
         return row is not None and row.dots == shown.dots
 
     def _set_row(self, path: bytes, row: Row | None) -> None:

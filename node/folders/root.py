@@ -182,7 +182,7 @@ class FolderRoot:
     def make_directory(self, path: bytes, expected: Row | None) -> os.stat_result:
         """Make the directory `path`; raises as `install`."""
         directory, name = self._place_for(path, expected)
-        if expected is not None:
+        if expected is not None and expected.kind != "d":
             os.unlink(name, dir_fd=directory)
         with suppress(FileExistsError):
             os.mkdir(name, 0o777, dir_fd=directory)

@@ -30,7 +30,7 @@ async def trial(pair: Pair, rounds: int) -> None:
         other.must_live()
         await victim.start()
         if number % 5 == 4 or number == rounds - 1:
-            await pair.in_step(120)
+            await pair.in_step(25)
             assert_same(pair)
     lost = Editor.kept(editors) - contents(pair.one.folder, pair.two.folder)
     assert not lost, f"{len(lost)} contents are gone: {sorted(lost)[:5]}"

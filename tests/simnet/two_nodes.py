@@ -58,8 +58,8 @@ def tree(root: Path) -> dict[str, str]:
 
 async def pair(sponsor: Node, joiner: Node) -> None:
     outcomes: list[Outcome] = []
-    typed, _ = sponsor.offer_pairing(Yes(), outcomes.append)
-    outcome = await joiner.join_account(typed, sponsor.peers.listening, Yes())
+    typed, _ = sponsor.desk.offer(Yes(), outcomes.append)
+    outcome = await joiner.desk.join(typed, sponsor.peers.listening, Yes())
     assert isinstance(outcome, Paired), outcome
 
 
@@ -78,7 +78,7 @@ def story(seed: bytes, root: Path) -> tuple[Transcript, dict[str, str], dict[str
         async with laptop.up() as a, desktop.up() as b:
             await pair(a, b)
             await a.add_folder(one, "notes")
-            while not b.known_spaces():
+            while not b.account.spaces:
                 await b.changed()
             await b.join_folder("notes", two)
             await in_step(a, b)
