@@ -40,6 +40,7 @@ class Sizes:
     def __init__(self, quick: bool, runs: int | None) -> None:
         self.quick = quick
         self.bulk = (64 if quick else 1024) * MIB
+        self.warm = 2 * self.bulk
         self.files = 500 if quick else 10_000
         self.latencies = 5 if quick else 20
         self.idle_s = 5.0 if quick else 60.0
@@ -147,9 +148,11 @@ def same_tree(one: Path, other: Path) -> bool:
 class Meter:
     """CPU of several processes and bytes on the wire since its making; then until all is quiet."""
 
-    def __init__(self, *pids: int) -> None:
+    def __init__(self, *pids: int, memory: int = 0) -> None:
         os.sync()
         time.sleep(0.3)
+        if memory:
+            netns.warm_memory(memory)
         self._pids = pids
         for pid in pids:
             netns.forget_peak(pid)
@@ -209,7 +212,7 @@ class Bench:
         source, target = pair.a.folder / name, pair.b.folder / name
         ready = self.data.stage(staged)
         with self.profiler.during(phase, pair):
-            meter = Meter(pair.a.pid, pair.b.pid)
+            meter = Meter(pair.a.pid, pair.b.pid, memory=self.sizes.warm)
             ready.rename(source)
             pair.placed()
             wait_for(lambda: done(target), self.sizes.limit_s, f"{phase} to be complete on B", 0.02)
@@ -299,7 +302,7 @@ class Bench:
                 if phase not in phases:
                     continue
                 source = getattr(self.data, staged)
-                meter = Meter(rsync.pid)
+                meter = Meter(rsync.pid, memory=self.sizes.warm)
                 wall_s, cpu_a, _ = rsync.copy(f"{source}/" if staged == "small" else str(source), name)
                 (cpu_b,), wire = meter.settle()
                 self.transferred(rsync.name, phase, wall_s, cpu_a, cpu_b, wire)

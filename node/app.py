@@ -351,8 +351,7 @@ async def open_node(
     listeners = [await around.network.listen(address) for address in options.listen]
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(node.peers.run, listeners, list(discoveries))
-            await trio.lowlevel.checkpoint()
+            await nursery.start(node.peers.run, listeners, list(discoveries))
             node.start(nursery, options)
             yield node
             nursery.cancel_scope.cancel()

@@ -70,6 +70,7 @@ class ControlServer:
         self._node = node
         self._path = path
         self._stop = stop
+        self._stopping = False
         self._commands: dict[str, Callable[[Request, Caller], Awaitable[Data]]] = {
             "status": self._status,
             "devices": self._devices,
@@ -138,6 +139,8 @@ class ControlServer:
             await caller.event(error={"code": "internal", "message": "a bug in this node; see its log", "exit": 1})
         else:
             await caller.event(ok=result)
+            if self._stopping:
+                self._stop()
 
     async def _status(self, request: Request, caller: Caller) -> Data:
         del request, caller
@@ -248,7 +251,8 @@ class ControlServer:
 
     async def _do_stop(self, request: Request, caller: Caller) -> Data:
         del request, caller
-        self._stop()
+        # The answer goes out first: stopping cancels this very task.
+        self._stopping = True
         return {"stopping": True}
 
 

@@ -121,8 +121,13 @@ class Peers:
         self._channel = channel
         self._upgrader = Upgrader((channel, self._anonymous), self._clock, self._pool, self._limits)
 
-    async def run(self, listeners: list[Listener], discoveries: list[Discovery]) -> None:
-        """Accept, dial and keep links until cancelled."""
+    async def run(
+        self,
+        listeners: list[Listener],
+        discoveries: list[Discovery],
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept, dial and keep links until cancelled; addresses can be kept once it has started."""
         self.listening = tuple(address for listener in listeners for address in listener.addresses)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
@@ -131,6 +136,7 @@ class Peers:
             for discovery in discoveries:
                 discovery.announce(self.listening)
                 nursery.start_soon(self._discover, discovery, nursery)
+            task_status.started()
             await trio.sleep_forever()
 
     def keep(self, address: Multiaddr, source: str, device: DeviceId | None = None) -> None:

@@ -19,7 +19,7 @@ from ..frames import Data
 from ..home import Home
 from ..identity import NoIdentityError, create_identity
 from ..system import SystemClock, SystemRng
-from .client import ask_once
+from .client import Client
 from .output import say, show_json
 
 _MAX_NAME_BYTES = 64
@@ -80,11 +80,13 @@ def _up(options: argparse.Namespace, home: Home) -> int:
 
 
 def _down(options: argparse.Namespace, home: Home) -> int:
-    result = ask_once(home, "stop")
+    with Client(home) as client:
+        client.ask("stop")
+        client.wait_until_closed()
     if options.json:
-        show_json(result)
+        show_json({"stopped": True})
     else:
-        say("stopping")
+        say("stopped")
     return EXIT_OK
 
 

@@ -7,7 +7,6 @@ from typing import Final, final
 from latticework.crdt import (
     ROLE_INTRODUCE,
     ChunkRef,
-    Deleted,
     DeviceCertificate,
     Directory,
     Entry,
@@ -152,11 +151,11 @@ class Replica:
 
     def change(self, *changes: tuple[bytes, Value]) -> list[Entry]:
         """What a scan of the folder publishes when a user who saw the tree as it is made `changes` at once."""
-        gone = {path for path, value in changes if isinstance(value, Deleted)}
+        changed = {path for path, _ in changes}
         puts: list[Put] = []
         for path, value in changes:
             owner = self.shown.get(path)
-            puts += self.space.tree.puts_for(path, value, () if owner is None else owner.dots, gone)
+            puts += self.space.tree.puts_for(path, value, () if owner is None else owner.dots, changed)
         return self.write(*puts)
 
     def receive(self, entry: Entry, sender: bytes = b"peer") -> list[SpaceEvent]:

@@ -1,4 +1,3 @@
-import shutil
 import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -77,7 +76,6 @@ async def pair(paired_homes: Pair, tmp_path: Path) -> AsyncGenerator[Pair]:
     for device in made.both:
         if device.alive:
             device.kill()
-    shutil.rmtree(tmp_path, ignore_errors=True)
 
 
 @pytest.fixture

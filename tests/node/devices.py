@@ -283,7 +283,11 @@ class Pair:
             states = [await device.status() for device in self.both]
             return all(any(d["connected"] for d in items(s["devices"])) for s in states) or None
 
-        await until(linked, "both to be connected", patience_s)
+        try:
+            await until(linked, "both to be connected", patience_s)
+        except AssertionError as error:
+            checks = [await device.ask("doctor") for device in self.both]
+            raise AssertionError(f"{error}\n{checks}\n{self.one.log[-2500:]}\n{self.two.log[-2500:]}") from error
 
 
 def _settled(status: Item) -> bool:
