@@ -185,14 +185,15 @@ class FileTree:
         return self._emitted.get(register, ())
 
     def apply(self, entry: EntryId, hlc: int, log: LogId, puts: Iterable[Put]) -> set[bytes]:
-        """Apply the operations of one admitted entry, in causal order; the visible paths that changed."""
+        """Apply the operations of one admitted entry, in causal order; the visible paths that changed or are no more."""
         touched: dict[bytes, None] = {}
         for index, put in enumerate(puts):
             if path_refusal(put.path) is not None:
                 self.refused_paths += 1
                 continue
             self._put(put, Version(Dot(entry, index), hlc, log, put.value), touched)
-        return self._project_all(touched)
+        # A directory without a head of its own was never shown, so nothing of it changes when its last child goes.
+        return self._project_all(touched) | {path for path in touched if path not in self.shown}
 
     def _put(self, put: Put, version: Version, touched: dict[bytes, None]) -> None:
         heads = self._heads.setdefault(put.path, {})

@@ -230,6 +230,7 @@ class ControlServer:
         limit = request.get("timeout_s")
         timeout_s = float(limit) if isinstance(limit, int | float) else 60.0
         node = self._node
+        self._scan_all()
         with trio.move_on_after(timeout_s):
             while True:
                 await caller.event(event="progress", **_progress(node))
@@ -244,10 +245,13 @@ class ControlServer:
 
     async def _rescan(self, request: Request, caller: Caller) -> Data:
         del request, caller
+        self._scan_all()
+        return {"scanning": True}
+
+    def _scan_all(self) -> None:
         for runner in self._node.runners.values():
             if runner.engine is not None:
-                runner.engine.disk_changed(None)
-        return {"scanning": True}
+                runner.engine.ledger.disk_changed(None)
 
     async def _do_stop(self, request: Request, caller: Caller) -> Data:
         del request, caller

@@ -74,7 +74,7 @@ def folder_status(node: Node, runner: SpaceRunner) -> dict[str, Data]:
         "space": runner.id.hex(),
         "path": str(runner.folder),
         "state": _state(runner),
-        "problem": runner.problem or (engine.stopped if engine is not None else None),
+        "problem": runner.problem or (engine.ledger.stopped if engine is not None else None),
         "set_aside": None if runner.set_aside is None else str(runner.set_aside),
         "entries": 0 if space is None else sum(head.seq + 1 for head in space.heads.values()),
         "logs": 0 if space is None else len(space.heads),
@@ -85,7 +85,7 @@ def folder_status(node: Node, runner: SpaceRunner) -> dict[str, Data]:
         "files": 0 if space is None else len(space.tree.shown),
         "pending": runner.pending,
         "pending_paths": [] if engine is None else _listed(engine),
-        "watch_problem": None if engine is None else engine.watch_problem,
+        "watch_problem": None if engine is None else engine.ledger.watch_problem,
         "peers": [_peer_state(node, runner.id, link) for link in node.peers.links.values()],
     }
     return item
@@ -97,15 +97,15 @@ def _state(runner: SpaceRunner) -> str:
         return "problem"
     if engine is None:
         return "starting"
-    if engine.stopped is not None:
+    if engine.ledger.stopped is not None:
         return "stopped"
-    if engine.busy:
+    if engine.ledger.busy:
         return "working"
-    return "in step" if engine.pending_count == 0 else "pending"
+    return "in step" if engine.ledger.pending_count == 0 else "pending"
 
 
 def _listed(engine: FolderEngine) -> list[Data]:
-    pending = {**engine.pending, **engine.unreadable}
+    pending = {**engine.ledger.pending, **engine.ledger.unreadable}
     return [_pending(path, why) for path, why in sorted(pending.items())[:_LISTED]]
 
 
@@ -134,7 +134,13 @@ def in_step(node: Node) -> bool:
     """True when this disk shows every tree, and each connected device that shares a space has said the same."""
     for runner in node.runners.values():
         engine = runner.engine
-        if runner.problem is not None or engine is None or engine.busy or engine.pending_count or engine.stopped:
+        if (
+            runner.problem is not None
+            or engine is None
+            or engine.ledger.busy
+            or engine.ledger.pending_count
+            or engine.ledger.stopped
+        ):
             return False
         for link in node.peers.links.values():
             state = link.state(runner.id)
@@ -208,24 +214,26 @@ def _reason(runner: SpaceRunner, path: bytes) -> Pending | None:
     engine, space = runner.engine, runner.space
     if runner.problem is not None or engine is None or space is None:
         return Pending(Reason.FOLDER_STOPPED, runner.problem or "the folder is being opened")
-    if engine.stopped is not None:
-        return Pending(Reason.FOLDER_STOPPED, engine.stopped)
-    for table in (engine.pending, engine.unreadable):
+    if engine.ledger.stopped is not None:
+        return Pending(Reason.FOLDER_STOPPED, engine.ledger.stopped)
+    for table in (engine.ledger.pending, engine.ledger.unreadable):
         if path in table:
             return table[path]
-    below = [p for table in (engine.pending, engine.unreadable) for p in table if p.startswith(path + b"/")]
-    if below or (not path and engine.pending_count):
-        return Pending(Reason.DOWNLOADING, f"{max(len(below), engine.pending_count)} paths below it are pending")
+    below = [
+        p for table in (engine.ledger.pending, engine.ledger.unreadable) for p in table if p.startswith(path + b"/")
+    ]
+    if below or (not path and engine.ledger.pending_count):
+        return Pending(Reason.DOWNLOADING, f"{max(len(below), engine.ledger.pending_count)} paths below it are pending")
     shown = space.tree.shown.get(path)
     status = _lstat(runner, path)
     if path and shown is None and status is None and not space.tree.is_directory(path):
         raise LocalError(f"there is no {shown_name(path)} in {runner.name}, here or on another device")
     is_directory = isinstance(shown.value, Directory) if shown is not None else _is_directory(status)
-    if path and engine.rules.ignores_below(path, directory=is_directory):
+    if path and engine.ledger.rules.ignores_below(path, directory=is_directory):
         return Pending(Reason.IGNORED, "a pattern in .latticeignore matches it")
     if status is not None and shown is None and kind_of(status) is None:
         return Pending(Reason.UNSUPPORTED, "it is no file, directory or symbolic link")
-    if engine.busy and (shown is None) != (status is None):
+    if engine.ledger.busy and (shown is None) != (status is None):
         return Pending(Reason.LOCAL_CHANGE, "the folder is being scanned")
     return None
 
@@ -261,8 +269,8 @@ def doctor(node: Node) -> list[Data]:
     for runner in node.runners.values():
         name = f"folder {runner.name}"
         check(name, _state(runner) not in {"problem", "stopped"}, _problem(runner), "see the message; it is retried")
-        if runner.engine is not None and runner.engine.watch_problem:
-            check(f"{name} watcher", ok=False, message=runner.engine.watch_problem, action=_WATCH_ACTION)
+        if runner.engine is not None and runner.engine.ledger.watch_problem:
+            check(f"{name} watcher", ok=False, message=runner.engine.ledger.watch_problem, action=_WATCH_ACTION)
         if runner.space is not None and runner.space.replica.logs.forked:
             check(f"{name} forks", ok=False, message="a device has written two histories", action=_FORK_ACTION)
         if runner.space is not None and runner.space.refused:
@@ -278,4 +286,4 @@ _ENTRY_ACTION = "update all devices to the same version"
 
 def _problem(runner: SpaceRunner) -> str:
     engine = runner.engine
-    return runner.problem or (engine.stopped if engine is not None else None) or _state(runner)
+    return runner.problem or (engine.ledger.stopped if engine is not None else None) or _state(runner)

@@ -125,7 +125,7 @@ class SpaceRunner:
         """Paths that are not in step on this disk."""
         if self.engine is None:
             return 0 if self.folder is None else 1
-        return self.engine.pending_count
+        return self.engine.ledger.pending_count
 
     async def run(self) -> None:
         """Run until cancelled, through whatever happens to the disk."""
@@ -201,13 +201,12 @@ class SpaceRunner:
             fetcher=self._fetcher,
             watcher=world.watcher(folder),
             threads=world.threads,
-            clock=world.clock,
         )
         await self.engine.run()
 
     def _changed(self, paths: frozenset[bytes]) -> None:
         if self.engine is not None:
-            self.engine.tree_changed(sorted(paths))
+            self.engine.ledger.tree_changed(sorted(paths))
         self._hub.space_changed(self.id)
 
     async def _put_aside(self, error: StoreCorruptError) -> None:

@@ -282,7 +282,8 @@ class Space:
         shown = self.tree.shown.get(change.path)
         key = content_key(change.found.value)
         if shown is not None and content_key(shown.value) == key:
-            return change.found.row(shown.dots)
+            # Adopted content with other times or another mode is brought in line when it is applied.
+            return change.found.row(shown.dots if shown.value == change.found.value else ())
         mine = (version.dot for version in self.tree.heads(change.path) if content_key(version.value) == key)
         return change.found.row(tuple(mine))
 

@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     source = None if options.path is None else Path(options.path).expanduser().absolute()
     if source is not None and not source.is_dir():
         raise CommandError("usage", f"{source} is not a directory", 2)
+    # A kill must not leave nodes or files behind: it unwinds like an interrupt.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(_scratch()))
         show = stack.enter_context(_progress(as_json=options.json))

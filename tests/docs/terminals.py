@@ -26,7 +26,7 @@ DEADLINE_S = 30.0
 _LOOKS = re.compile(r"(lattice( --json)? (status|devices|folder list|why|conflicts|doctor)|ls|cat)\b")
 _EXAMPLE = re.compile(r"\d{4}-\d{4}-\d{4}|/ip4/[\d.]+/tcp/\d+")
 _PROMPT = re.compile(r"^(?P<prompt>.*\[y/N\]) (?P<answer>\w+)$")
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r(?=\n)")
 
 
 class PageError(AssertionError):

@@ -35,7 +35,7 @@ def rescan(*nodes: Node) -> None:
     for node in nodes:
         for runner in node.runners.values():
             assert runner.engine is not None
-            runner.engine.disk_changed(None)
+            runner.engine.ledger.disk_changed(None)
 
 
 async def in_step(*nodes: Node) -> None:

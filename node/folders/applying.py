@@ -1,0 +1,235 @@
+"""From the tree to the disk: bring what others changed, remove what others deleted.
+
+Nothing on disk is replaced or removed unless it is exactly what its row says, and what lost a conflict is safe under
+its new name before its old place is reused.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import final
+
+import trio
+
+from latticework.chunkstore import TAG_BYTES
+from latticework.crdt import ChunkRef, Directory, File, Shown
+from latticework.wire import ChunkId, StoreError, Threads, padme
+
+from ..params import RETRY_FIRST_S, RETRY_LAST_S, SMALL_BATCH_FILES
+from ..store import DiskChange, Row
+from .bring import Assembler, Job, job_for, remove_paths
+from .groups import in_groups
+from .ledger import FolderLedger
+from .ports import ChunkFetcher
+from .reasons import Pending, Reason
+from .root import FolderStoppedError
+
+_APPLY_BATCH_BYTES = 64 << 20
+
+
+@final
+class Applying:
+    """The task that makes the disk show the tree."""
+
+    def __init__(self, ledger: FolderLedger, assembler: Assembler, fetcher: ChunkFetcher, threads: Threads) -> None:
+        self._ledger = ledger
+        self._publisher = ledger.publisher
+        self._assembler = assembler
+        self._fetcher = fetcher
+        self._threads = threads
+
+    async def run(self) -> None:
+        """Apply whatever is due, until cancelled."""
+        delay = RETRY_FIRST_S
+        while True:
+            if not self._ledger.to_apply:
+                if self._ledger.retryable() and self._ledger.stopped is None:
+                    with trio.move_on_after(delay):
+                        await self._ledger.apply_wake.wait()
+                    delay = min(delay * 2, RETRY_LAST_S)
+                    self._ledger.to_apply |= dict.fromkeys(self._ledger.retryable())
+                else:
+                    delay = RETRY_FIRST_S
+                    await self._ledger.apply_wake.wait()
+            self._ledger.apply_wake = trio.Event()
+            if self._ledger.stopped is not None:
+                await self._wait_until_running()
+            todo, self._ledger.to_apply = self._ledger.to_apply, {}
+            self._ledger.applying = True
+            try:
+                await self._apply(todo)
+            except StoreError as error:
+                self._ledger.pending |= dict.fromkeys(todo, Pending(Reason.IO, str(error)))
+                if isinstance(error, FolderStoppedError):
+                    self._ledger.stopped = str(error)
+                    self._ledger.scan_wake.set()
+            finally:
+                self._ledger.applying = False
+                self._publisher.pending_changed()
+
+    async def _wait_until_running(self) -> None:
+        while self._ledger.stopped is not None:
+            await self._ledger.apply_wake.wait()
+            self._ledger.apply_wake = trio.Event()
+
+    async def _apply(self, paths: Iterable[bytes]) -> None:
+        rounds = 0
+        todo = dict.fromkeys(sorted(paths))
+        while todo and rounds < 4:
+            rounds += 1
+            before = len(todo)
+            for batch in self._batches(todo):
+                await self._bring(batch)
+            await self._remove(todo)
+            todo = {path: None for path in todo if not self._settle(path)}
+            if len(todo) == before:
+                break
+        for path in todo:
+            self._ledger.pending.setdefault(path, Pending(Reason.BLOCKED, "it waits for another path"))
+
+    def _settle(self, path: bytes) -> bool:
+        """True when nothing more can be done for `path` in this round."""
+        if self._ledger.in_step(path):
+            self._ledger.pending.pop(path, None)
+            return True
+        why = self._ledger.pending.get(path)
+        return why is not None and why.reason is not Reason.BLOCKED
+
+    def _batches(self, paths: Iterable[bytes]) -> Iterable[list[Job]]:
+        batch: list[Job] = []
+        size = 0
+        for path in paths:
+            shown = self._publisher.tree.shown.get(path)
+            if shown is None or self._ledger.in_step(path) or not self._may_bring(path, shown):
+                continue
+            batch.append(job_for(path, shown, self._ledger.rows.get(path)))
+            size += shown.value.size if isinstance(shown.value, File) else 0
+            if len(batch) >= SMALL_BATCH_FILES or size >= _APPLY_BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+    def _may_bring(self, path: bytes, shown: Shown) -> bool:
+        if self._ledger.rules.ignores_below(path, directory=isinstance(shown.value, Directory)):
+            self._ledger.pending[path] = Pending(Reason.IGNORED)
+            return False
+        row = self._ledger.rows.get(path)
+        if row is not None and (other := self._homeless_copy(path, row)) is not None:
+            self._ledger.pending[path] = Pending(Reason.BLOCKED, f"{os.fsdecode(other)!r} is written first")
+            return False
+        return True
+
+    def _homeless_copy(self, path: bytes, row: Row) -> bytes | None:
+        """Another visible path whose content so far stands only here, at `path`."""
+        tree = self._publisher.tree
+        shown = tree.shown.get(path)
+        registers = {path} if shown is None else {path, shown.register}
+        for register in sorted(registers):
+            for other in tree.emitted(register):
+                if other != path and set(tree.shown[other].dots) & set(row.dots) and not self._ledger.in_step(other):
+                    return other
+        return None
+
+    async def _bring(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self._ledger.pending[job.path] = Pending(Reason.DOWNLOADING)
+        await self._fetch_manifests(jobs)
+        await self._threads.run(lambda: self._prepare(jobs))
+        await self._fetch_missing(jobs)
+        async with self._ledger.disk:
+            # The rows may have moved on while content was fetched: a job for an old row fails its check and is redone.
+            changes = await self._threads.run(lambda: self._install(jobs))
+            await self._publisher.record(changes)
+            for change in changes:
+                self._ledger.set_row(change.path, change.row)
+        for job in jobs:
+            self._note_outcome(job)
+
+    async def _fetch_manifests(self, jobs: list[Job]) -> None:
+        absent = await self._threads.run(lambda: self._assembler.plan(jobs))
+        if absent:
+            by_id = {ref.id: ref for ref in absent}
+
+            async def keep(group: list[tuple[ChunkId, bytes]]) -> None:
+                await self._threads.run(lambda: self._assembler.keep_manifests(by_id, group))
+
+            await self._fetcher.fetch({ref.id: _sealed_bytes(ref) for ref in absent}, keep)
+            await self._threads.run(lambda: self._assembler.plan(jobs))
+        for job in jobs:
+            value = job.shown.value
+            if isinstance(value, File) and job.needs_content and value.size and not job.refs and job.failure is None:
+                job.failure = Pending(Reason.NO_SOURCE, "no connected device has the list of its chunks")
+
+    def _prepare(self, jobs: list[Job]) -> None:
+        with self._ledger.open_root() as root:
+            self._assembler.prepare(root, jobs)
+
+    async def _fetch_missing(self, jobs: list[Job]) -> None:
+        waiting: dict[ChunkId, list[Job]] = {}
+        sizes: dict[ChunkId, int] = {}
+        for job in jobs:
+            for ref in job.missing.values() if job.failure is None else ():
+                holders = waiting.setdefault(ref.id, [])
+                if not holders or holders[-1] is not job:
+                    holders.append(job)
+                sizes[ref.id] = _sealed_bytes(ref)
+        if not waiting:
+            return
+
+        async def write(group: list[tuple[ChunkId, bytes]]) -> None:
+            await self._threads.run(lambda: self._write(waiting, group))
+
+        await self._fetcher.fetch(sizes, write)
+        for job in jobs:
+            if job.missing and job.failure is None:
+                job.failure = Pending(Reason.NO_SOURCE, f"{len(job.missing)} chunks are on no connected device")
+
+    def _write(self, waiting: dict[ChunkId, list[Job]], group: list[tuple[ChunkId, bytes]]) -> None:
+        with self._ledger.open_root() as root:
+            self._assembler.write(root, waiting, group)
+
+    def _install(self, jobs: list[Job]) -> list[DiskChange]:
+        with self._ledger.open_root() as root:
+            self._assembler.finish(root, jobs)
+            return self._assembler.install(root, jobs)
+
+    def _note_outcome(self, job: Job) -> None:
+        if job.failure is None:
+            self._ledger.pending.pop(job.path, None)
+            if not self._ledger.in_step(job.path):
+                self._ledger.to_apply[job.path] = None
+            return
+        self._ledger.pending[job.path] = job.failure
+        if job.failure.reason is Reason.LOCAL_CHANGE:
+            self._ledger.disk_changed({job.path})
+
+    async def _remove(self, paths: Iterable[bytes]) -> None:
+        tree = self._publisher.tree
+        doomed: list[tuple[bytes, Row]] = []
+        for path in sorted(paths, reverse=True):
+            row = self._ledger.rows.get(path)
+            if row is None or self._ledger.in_step(path) or tree.shown.get(path) is not None:
+                continue
+            if (
+                self._ledger.rules.ignores_below(path, directory=row.kind == "d")
+                or self._homeless_copy(path, row) is not None
+            ):
+                continue
+            doomed.append((path, row))
+        for group in in_groups(doomed, SMALL_BATCH_FILES):
+            async with self._ledger.disk:
+                removed, failed = await self._threads.run(partial(self._remove_now, group))
+                await self._publisher.record([DiskChange(path, None) for path in removed])
+                for path in removed:
+                    self._ledger.set_row(path, None)
+            self._ledger.pending |= failed
+            self._ledger.disk_changed({path for path, why in failed.items() if why.reason is Reason.LOCAL_CHANGE})
+
+    def _remove_now(self, doomed: Sequence[tuple[bytes, Row]]) -> tuple[list[bytes], dict[bytes, Pending]]:
+        with self._ledger.open_root() as root:
+            return remove_paths(root, doomed)
+
+
+def _sealed_bytes(ref: ChunkRef) -> int:
+    return padme(ref.length) + TAG_BYTES

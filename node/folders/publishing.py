@@ -1,0 +1,139 @@
+"""From the disk to the tree: scan, read what changed, publish it."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import final
+
+import trio
+
+from latticework.wire import StoreError, Threads
+
+from ..params import READ_BATCH_BYTES, READ_BATCH_FILES, RESCAN_INTERVAL_S, RETRY_FIRST_S, RETRY_LAST_S
+from ..store import DiskChange
+from .content import ContentReader, Found, TornError
+from .groups import in_groups
+from .ignore import IgnoreFileError, IgnoreRules, load_rules
+from .ledger import FolderLedger
+from .ports import LocalChange
+from .reasons import Pending, Reason, pending_for
+from .root import FolderRoot, FolderStoppedError
+from .scan import Differences, scan
+
+
+@final
+class Publishing:
+    """The task that publishes what a person changed."""
+
+    def __init__(self, ledger: FolderLedger, reader: ContentReader, threads: Threads) -> None:
+        self._ledger = ledger
+        self._publisher = ledger.publisher
+        self._reader = reader
+        self._threads = threads
+        self._retry_s = RETRY_FIRST_S
+
+    async def run(self) -> None:
+        """Scan whenever something may have changed, until cancelled."""
+        delay = RESCAN_INTERVAL_S
+        while True:
+            prefixes, self._ledger.to_scan, self._ledger.scan_wake = self._ledger.to_scan, set(), trio.Event()
+            self._ledger.scanning = True
+            try:
+                delay = await self._scan_round(prefixes)
+            except StoreError as error:
+                self._ledger.stopped = str(error)
+                delay = RETRY_FIRST_S if isinstance(error, IgnoreFileError | FolderStoppedError) else RETRY_LAST_S
+                self._ledger.to_scan = None
+            finally:
+                self._ledger.scanning = False
+                self._publisher.pending_changed()
+            with trio.move_on_after(delay) as timeout:
+                await self._ledger.scan_wake.wait()
+            if self._ledger.stopped is not None:
+                # A stopped folder is watched by trying: events of a mount that is gone never come.
+                self._ledger.to_scan = None
+            elif timeout.cancelled_caught:
+                self._ledger.to_scan = set(self._ledger.unreadable) if delay < RESCAN_INTERVAL_S else None
+
+    async def _scan_round(self, prefixes: set[bytes] | None) -> float:
+        async with self._ledger.disk:
+            found, rules = await self._threads.run(lambda: self._scan_disk(prefixes))
+            if rules.source != self._ledger.rules.source:
+                self._ledger.rules = rules
+                self._ledger.tree_changed(self._ledger.pending)
+                if prefixes is not None:
+                    self._ledger.disk_changed(None)
+            if self._ledger.stopped is not None:
+                self._ledger.stopped = None
+                self._ledger.check_all()
+            changes = [LocalChange(path, None, self._ledger.rows[path]) for path in found.gone]
+            await self._publish(changes)
+            if found.untracked:
+                await self._forget(found.untracked)
+        self._note_refused(found, prefixes)
+        for batch in in_groups(found.changed, READ_BATCH_FILES):
+            await self._read_and_publish(batch)
+        if self._ledger.unreadable:
+            self._retry_s = min(self._retry_s * 2, RETRY_LAST_S)
+            return self._retry_s
+        self._retry_s = RETRY_FIRST_S
+        return RESCAN_INTERVAL_S
+
+    def _scan_disk(self, prefixes: set[bytes] | None) -> tuple[Differences, IgnoreRules]:
+        with self._ledger.open_root() as root:
+            rules = load_rules(root)
+            return scan(root, self._ledger.rows, rules, prefixes), rules
+
+    async def _read_and_publish(self, paths: Sequence[bytes]) -> None:
+        todo = list(paths)
+        while todo:
+            found, todo = await self._threads.run(partial(self._read, todo))
+            await self._publish(found)
+
+    def _read(self, paths: list[bytes]) -> tuple[list[LocalChange], list[bytes]]:
+        changes: list[LocalChange] = []
+        size = 0
+        with self._ledger.open_root() as root:
+            for index, path in enumerate(paths):
+                if size > READ_BATCH_BYTES:
+                    return changes, paths[index:]
+                found = self._read_one(root, path)
+                if found is not None:
+                    changes.append(LocalChange(path, found, self._ledger.rows.get(path)))
+                    size += found.status.st_size
+        return changes, []
+
+    def _read_one(self, root: FolderRoot, path: bytes) -> Found | None:
+        try:
+            found = self._reader.read(root, path)
+        except TornError as error:
+            self._ledger.unreadable[path] = Pending(Reason.TORN, str(error))
+            return None
+        except FileNotFoundError:
+            found = None
+        except OSError as error:
+            self._ledger.unreadable[path] = pending_for(error)
+            return None
+        self._ledger.unreadable.pop(path, None)
+        return found
+
+    async def _publish(self, changes: Sequence[LocalChange]) -> None:
+        if not changes:
+            return
+        rows = await self._publisher.publish(changes, self._ledger.rows)
+        for path, row in rows.items():
+            self._ledger.set_row(path, row)
+        self._ledger.tree_changed(path for path in rows if not self._ledger.in_step(path))
+
+    async def _forget(self, paths: Sequence[bytes]) -> None:
+        await self._publisher.record([DiskChange(path, None) for path in paths])
+        for path in paths:
+            self._ledger.rows.pop(path, None)
+
+    def _note_refused(self, found: Differences, prefixes: set[bytes] | None) -> None:
+        if prefixes is None:
+            for path in [path for path, why in self._ledger.unreadable.items() if why.reason is Reason.NAME]:
+                del self._ledger.unreadable[path]
+        for path, message in found.refused.items():
+            self._ledger.unreadable[path] = Pending(Reason.NAME, message)
+        for path in [path for path in self._ledger.unreadable if path in set(found.gone)]:
+            del self._ledger.unreadable[path]
