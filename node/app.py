@@ -172,7 +172,7 @@ class Node:
         for address in addresses:
             self.peers.keep(address, "learned", device)
         known = KnownDevice(device, tuple(str(address) for address in addresses[:_KEPT_ADDRESSES]))
-        self._later(lambda: self.account.put_device(known))
+        self.later(lambda: self.account.put_device(known))
 
     def sighted(self) -> None:
         """Discovery told of a peer: whoever waits to pair looks again."""
@@ -307,7 +307,7 @@ class Node:
                 raise LocalError(f"{path} overlaps the folder {known.name!r} in {other}")
 
     def _authorize(self, signed: bytes) -> Member | str:
-        return self.account.authorize(signed, self._later)
+        return self.account.authorize(signed, self.later)
 
     def _roster_changed(self) -> None:
         self.use_certificate()
@@ -316,7 +316,8 @@ class Node:
         self.peers.redial()
         self._wake()
 
-    def _later(self, work: Callable[[], Awaitable[None]]) -> None:
+    def later(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` as a task of the node."""
         if self._nursery is not None:
             self._nursery.start_soon(work)
 

@@ -18,6 +18,7 @@ from latticework.wire.signing import CompositeSignatures, Ed25519Signer
 from .app import Node, NodeOptions, Surroundings, open_node
 from .control import ControlServer
 from .folders.watch import FileWatcher
+from .groups import first_error
 from .home import Home, HomeLock
 from .identity import NodeSecrets, open_identity
 from .params import DEFAULT_PORT
@@ -84,7 +85,7 @@ class _Daemon:
             watcher=FileWatcher,
             limits=Limits(),
         )
-        with self._scope:
+        with self._scope, first_error():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._stop_on_signal)
                 async with self._node(secrets, around) as node:

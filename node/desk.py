@@ -1,6 +1,7 @@
 """The pairing desk: makes codes, serves whoever uses one, and enters the codes of others."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol, final
 
 import trio
@@ -19,7 +20,7 @@ from latticework.handshake import (
     channel_binding,
 )
 from latticework.transport import Connection, Multiaddr, Stream
-from latticework.wire import Clock, LocalError, PeerError, Rng, SignatureProvider
+from latticework.wire import Clock, LatticeError, LocalError, PeerError, Rng, SignatureProvider
 
 from .account import Account
 from .groups import first_error
@@ -39,6 +40,10 @@ class DeskNode(Protocol):
     def account(self) -> Account: ...
     def own_addresses(self) -> tuple[str, ...]:
         """Where we listen."""
+        ...
+
+    def later(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` as a task of the node."""
         ...
 
     async def paired(self, paired: Paired) -> None:
@@ -87,7 +92,16 @@ class PairingDesk:
         self._person, self._done = None, _ignore
 
     async def serve(self, connection: Connection, stream: Stream) -> None:
-        """Somebody connected to pair; without a live code the machine refuses."""
+        """Somebody connected to pair; without a live code the machine refuses.
+
+        The attempt belongs to the node, not to the connection: the joiner hangs up as soon as it has our last word, and
+        what was agreed must be saved and told to the person all the same.
+        """
+        over = trio.Event()
+        self._node.later(partial(self._serve, connection, stream, over))
+        await over.wait()
+
+    async def _serve(self, connection: Connection, stream: Stream, over: trio.Event) -> None:
         machine = SponsorPairing(
             self._node.keys,
             self._node.account.roster,
@@ -97,9 +111,13 @@ class PairingDesk:
             channel_binding(connection),
             self._node.own_addresses(),
         )
-        outcome = await self._drive(machine, stream, self._person or _Nobody())
-        await stream.close_write()
-        self._done(outcome)
+        try:
+            self._done(await self._drive(machine, stream, self._person or _Nobody()))
+            await stream.close_write()
+        except LatticeError as error:
+            self._done(PairingFailed("error", str(error)))
+        finally:
+            over.set()
 
     async def join(self, code: PairingCode, addresses: Sequence[Multiaddr], person: Person) -> Outcome:
         """Enter a code at the devices behind `addresses`, one after the other; the first success or the last failure.

@@ -243,10 +243,10 @@ class Space:
             reply.done.set()
 
     async def _do_publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
-        also_gone = {change.path for change in changes if change.found is None}
+        also_gone = {change.path for change in changes if change.found is None and self._shows(change)}
         puts: list[Put] = []
         for change in changes:
-            puts += self._puts(change, also_gone)
+            puts += self._puts(change, also_gone, rows)
         written = self._write(puts)
         result: dict[bytes, Row | None] = {}
         disk: list[DiskChange] = []
@@ -262,18 +262,28 @@ class Space:
         self._on_change(changed)
         return result
 
-    def _puts(self, change: LocalChange, also_gone: set[bytes]) -> list[Put]:
+    def _shows(self, change: LocalChange) -> bool:
+        shown = self.tree.shown.get(change.path)
+        return shown is not None and change.row is not None and not set(change.row.dots).isdisjoint(shown.dots)
+
+    def _puts(self, change: LocalChange, also_gone: set[bytes], rows: Mapping[bytes, Row]) -> list[Put]:
         path, found, row = change.path, change.found, change.row
         shown = self.tree.shown.get(path)
+        # What lost its name here and was taken away before its copy was written has no content anywhere: it is settled.
+        named = set(() if shown is None else shown.dots)
+        named.update(*(rows[other].dots for other in self.tree.emitted(path) if other != path and other in rows))
+        heads = () if row is None else (v.dot for v in self.tree.heads(path) if v.dot in row.dots and v.dot not in named)
+        mine = tuple(heads)
+        settled = [Put(path, Deleted() if found is None else found.value, mine)] if mine else []
         if found is None:
-            if shown is None or row is None or not set(row.dots) & set(shown.dots):
-                return []
+            if row is None or not self._shows(change):
+                return settled
             return self.tree.puts_for(path, Deleted(), row.dots, also_gone)
         if shown is not None and content_key(shown.value) == content_key(found.value):
             if row is None or row.dots != shown.dots or shown.value == found.value:
-                return []
+                return settled
         elif isinstance(found.value, Directory) and self.tree.is_directory(path):
-            return []
+            return settled
         return self.tree.puts_for(path, found.value, () if row is None else row.dots)
 
     def _row_after(self, change: LocalChange) -> Row | None:

@@ -123,9 +123,8 @@ class Applying:
     def _homeless_copy(self, path: bytes, row: Row) -> bytes | None:
         """Another visible path whose content so far stands only here, at `path`."""
         tree = self._publisher.tree
-        shown = tree.shown.get(path)
-        registers = {path} if shown is None else {path, shown.register}
-        for register in sorted(registers):
+        # What is a copy here may be shown under its own name again, or under another copy's.
+        for register in sorted({path, *tree.copied_to(path)}):
             for other in tree.emitted(register):
                 if other != path and set(tree.shown[other].dots) & set(row.dots) and not self._ledger.in_step(other):
                     return other

@@ -130,10 +130,10 @@ class Publishing:
             self._ledger.rows.pop(path, None)
 
     def _note_refused(self, found: Differences, prefixes: set[bytes] | None) -> None:
-        if prefixes is None:
-            for path in [path for path, why in self._ledger.unreadable.items() if why.reason is Reason.NAME]:
-                del self._ledger.unreadable[path]
         for path, message in found.refused.items():
             self._ledger.unreadable[path] = Pending(Reason.NAME, message)
-        for path in [path for path in self._ledger.unreadable if path in set(found.gone)]:
-            del self._ledger.unreadable[path]
+        looked_at = {*found.changed, *found.refused}
+        for path, why in list(self._ledger.unreadable.items()):
+            # It is as its row says, or gone, or ignored by now.
+            if path not in looked_at and (prefixes is None or (path in prefixes and why.reason is not Reason.NAME)):
+                del self._ledger.unreadable[path]

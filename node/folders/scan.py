@@ -58,10 +58,10 @@ def _scan_prefixes(
             deep.append(path)
         elif not rules.ignores_below(path, directory=kind_of(status) == "d"):
             enter = _judge(path, status, rows, rules, found, present)
-            if enter and path not in rows:
+            # A directory that is named itself may be another one now: a rename tells nothing about what is in it.
+            if enter:
                 _scan_below(root, path, rows, rules, found, present)
-            elif not enter:
-                deep.append(path)
+            deep.append(path)
         else:
             deep.append(path)
     if not deep:
@@ -102,6 +102,8 @@ def _judge(
         return False
     if refusal := path_refusal(path):
         found.refused[path] = refusal
+        return False
+    if path in present:
         return False
     found.seen += 1
     present.add(path)

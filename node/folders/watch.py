@@ -50,7 +50,8 @@ class FileWatcher:
                 if paths:
                     report(paths)
                 await trio.lowlevel.checkpoint()
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, watchfiles.WatchfilesRustInternalError) as error:
+            # The library gives up at a name that is no UTF-8; the caller scans and watches again.
             raise StoreError(f"cannot watch {self._path}: {error}") from error
 
 
