@@ -319,11 +319,18 @@ class Node:
     def later(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` as a task of the node."""
         if self._nursery is not None:
-            self._nursery.start_soon(work)
+            self._nursery.start_soon(_supervised, work)
 
     def _wake(self) -> None:
         event, self._changed = self._changed, trio.Event()
         event.set()
+
+
+async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await work()
+    except Exception:  # noqa: BLE001  # the supervisor of what peers set off: a bug in it must not end the node
+        _log.exception("a task of the node failed")
 
 
 @asynccontextmanager
