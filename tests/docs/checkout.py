@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -52,16 +53,17 @@ def inner_command(command: str) -> list[str] | None:
     return rest
 
 
-def run_in_checkout(command: str, scratch: Path) -> None:
-    """Run a command of a page, or check it."""
+def run_in_checkout(command: str, scratch: Path, done: set[str]) -> None:
+    """Run a command of a page, or check it; what is in `done` was run for this page already."""
     words = inner_command(command)
-    if words is None:
+    if words is None or shlex.join(words) in done:
         return
-    if words[0] == "pytest" or words[0] in _TOOLS:
+    done.add(shlex.join(words))
+    if words[0] in _TOOLS:
         _check_arguments(words)
         return
     tool = Path(sys.executable).parent / words[0]
-    done = subprocess.run(
+    result = subprocess.run(
         [str(tool), *words[1:]],
         cwd=ROOT,
         env={"PATH": f"{tool.parent}:/usr/bin:/bin", "HOME": str(scratch), "COLUMNS": "200"},
@@ -70,8 +72,8 @@ def run_in_checkout(command: str, scratch: Path) -> None:
         timeout=120,
         check=False,
     )
-    if done.returncode:
-        raise PageError(f"$ {command}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    if result.returncode:
+        raise PageError(f"$ {command}\nended with {result.returncode}:\n{result.stdout}{result.stderr}")
 
 
 def _groups() -> dict[str, list[str]]:
@@ -91,7 +93,7 @@ def _check_arguments(words: list[str]) -> None:
     """Paths exist, markers are declared."""
     tables = cast("dict[str, dict[str, list[str]]]", project()["tool"])
     markers = {marker.partition(":")[0] for marker in tables["pytest"]["markers"]}
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in pairwise(words):
         if before == "-m":
             unknown = set(re.findall(r"\w+", word)) - markers - {"not", "and", "or"}
             if unknown:

@@ -5,8 +5,8 @@ page leaves out may come between. `...` stands for anything inside a line, and r
 and addresses on a page are examples: the first time one is shown as output it stands for what really came, and later
 commands get that.
 
-Each device of a page has a home of its own. `lattice up` runs until the page stops it; it listens on loopback and speaks
-no mDNS, so that tests reach no real network, and `lattice pair CODE` is told where the other nodes listen instead. A
+Each device of a page has a home of its own. `lattice up` runs until the page stops it; it listens on loopback and
+speaks no mDNS, so that tests reach no real network, and `lattice pair CODE` is told where the other nodes listen. A
 prompt is answered with what the page shows behind it. A command that only looks (`status`, `ls` ...) is repeated until
 it shows what the page says, as a person would.
 """
@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 DEADLINE_S = 30.0
+_UP = re.compile(r"lattice( --json)? up\b")
 _LOOKS = re.compile(r"(lattice( --json)? (status|devices|folder list|why|conflicts|doctor)|ls|cat)\b")
 _EXAMPLE = re.compile(r"\d{4}-\d{4}-\d{4}|/ip4/[\d.]+/tcp/\d+")
 _PROMPT = re.compile(r"^(?P<prompt>.*\[y/N\]) (?P<answer>\w+)$")
@@ -75,11 +76,9 @@ class Terminal:
                 raise PageError(f"$ {self.command}\ndid not end but said\n{self.output}")
         return self._process.wait(DEADLINE_S)
 
-    def stop(self) -> int:
-        """Ask it to end; the exit code."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-        return self.finish()
+    def ask_to_stop(self) -> None:
+        """Like Ctrl-C."""
+        os.killpg(self._process.pid, signal.SIGINT)
 
     def close(self) -> None:
         """End it whatever it does."""
@@ -156,8 +155,9 @@ class World:
         for device in self._devices.values():
             self._settle(device)
         for device in self._devices.values():
-            if device.node is not None and (code := device.node.stop()):
-                raise PageError(f"lattice up on {device.name} ended with {code}:\n{device.node.output}")
+            if device.node is not None:
+                device.node.ask_to_stop()
+                self._end_node(device)
 
     def close(self) -> None:
         for terminal in self._terminals:
@@ -165,9 +165,7 @@ class World:
 
     def _run_one(self, device: Device, command: str, shown: list[str], exit_code: int) -> None:
         actual = self._for_tests(device, self._with_examples(command))
-        if command.startswith("lattice up") and exit_code == 0:
-            if device.node is not None:
-                device.node.finish()
+        if _UP.match(command) and exit_code == 0:
             device.node = self._start(device, actual)
             self._check(device.node, shown)
             device.address = _EXAMPLE.search(device.node.output)[0]  # type: ignore[index]  # the line was checked
@@ -178,6 +176,8 @@ class World:
             self._look(device, actual, shown, exit_code)
         else:
             self._require(self._start(device, actual), shown, exit_code)
+            if command == "lattice down":
+                self._end_node(device)
 
     def _look(self, device: Device, command: str, shown: list[str], exit_code: int) -> None:
         deadline = time.monotonic() + DEADLINE_S
@@ -196,6 +196,11 @@ class World:
         self._check(terminal, shown)
         if (code := terminal.finish()) != exit_code:
             raise PageError(f"$ {terminal.command}\nended with {code}, not {exit_code}:\n{terminal.output}")
+
+    def _end_node(self, device: Device) -> None:
+        if device.node is not None:
+            self._require(device.node, [], 0)
+            device.node = None
 
     def _settle(self, device: Device) -> None:
         """A terminal is free when its last command is over."""
@@ -243,10 +248,9 @@ class World:
     def _for_tests(self, device: Device, command: str) -> str:
         """Loopback instead of the network, known addresses instead of mDNS."""
         words = shlex.split(command) if command.startswith("lattice ") else []
-        if words[1:2] == ["up"]:
-            command = re.sub(r"/ip4/0\.0\.0\.0/tcp/\d+", "/ip4/127.0.0.1/tcp/0", command)
-            command += "" if "--listen" in words else " --listen /ip4/127.0.0.1/tcp/0"
-            return f"exec {command}" + ("" if "--no-mdns" in words else " --no-mdns")
+        if _UP.match(command):
+            # A node that comes back has its port again, as it would have 47320.
+            return f"exec {command} --no-mdns --listen {device.address or '/ip4/127.0.0.1/tcp/0'}"
         if words[1:2] == ["pair"] and len(words) > 2 and "--peer" not in words:
             others = [other.address for other in self._devices.values() if other is not device and other.address]
             return command + "".join(f" --peer {address}" for address in others)

@@ -35,6 +35,7 @@ def pages_with(language: str) -> list[Path]:
 @pytest.mark.parametrize("page", pages_with("console"), ids=name_of)
 def test_the_commands_of_a_page_do_what_it_shows(page: Path, scratch: Path) -> None:
     world = World(scratch)
+    done: set[str] = set()
     try:
         for block in BLOCKS[page]:
             if block.language != "console":
@@ -42,7 +43,7 @@ def test_the_commands_of_a_page_do_what_it_shows(page: Path, scratch: Path) -> N
             if block.options["run"] == "checkout":
                 for command, _ in commands_of(block.text):
                     assert command is not None, block.place
-                    run_in_checkout(command, scratch)
+                    run_in_checkout(command, scratch, done)
             else:
                 world.run(block.options["run"], block.text, int(block.options.get("exit", "0")))
         world.end()
@@ -57,7 +58,7 @@ def test_the_python_of_a_page_runs(page: Path) -> None:
     for block in BLOCKS[page]:
         if block.language == "python":
             padding = "\n" * block.line
-            exec(compile(padding + block.text, name_of(page), "exec"), names)  # noqa: S102  # what this test is for
+            exec(compile(padding + block.text, name_of(page), "exec"), names)
 
 
 @pytest.mark.unit
@@ -96,7 +97,9 @@ def test_the_commands_for_a_fresh_machine_work_as_they_stand(
         assert command is not None, block.place
         if command.startswith("pipx ") and shutil.which("pipx") is None:
             continue
-        done = subprocess.run(command, shell=True, cwd=checkout, env=environment, text=True, capture_output=True, check=False)
+        done = subprocess.run(
+            command, shell=True, cwd=checkout, env=environment, text=True, capture_output=True, check=False
+        )
         assert done.returncode == 0, f"$ {command}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
 
 
@@ -104,6 +107,8 @@ def test_the_commands_for_a_fresh_machine_work_as_they_stand(
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
 def test_an_example_runs_and_is_short(example: Path) -> None:
     assert len(example.read_text(encoding="utf-8").splitlines()) <= 60
-    done = subprocess.run([sys.executable, "-W", "error", str(example)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -53,7 +53,9 @@ def test_every_record_stands_on_exactly_one_page() -> None:
             if not module.name.endswith(("_pb2", ".main")):
                 import_module(module.name)
     layouts = cast("dict[type, object]", vars(records)["_LAYOUTS"])
-    declared = sorted(records.cddl(cls).partition(" ")[0] for cls in layouts if cls.__module__.startswith("latticework."))
+    declared = sorted(
+        records.cddl(cls).partition(" ")[0] for cls in layouts if cls.__module__.startswith("latticework.")
+    )
     shown = [
         rule
         for page in PAGES
@@ -77,10 +79,9 @@ def test_the_page_of_the_command_line_names_every_command_and_option() -> None:
 def _commands(parser: argparse.ArgumentParser, name: str) -> list[tuple[str, list[str]]]:
     options: list[str] = []
     found: list[tuple[str, list[str]]] = []
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            children = cast("dict[str, argparse.ArgumentParser]", action.choices)
-            for word, child in children.items():
+    for action in cast("list[argparse.Action]", vars(parser)["_actions"]):
+        if action.nargs == argparse.PARSER:
+            for word, child in cast("dict[str, argparse.ArgumentParser]", action.choices).items():
                 found += _commands(child, f"{name} {word}")
         else:
             options += [option for option in action.option_strings if option.startswith("--") and option != "--help"]
