@@ -31,6 +31,7 @@ from .state import KnownDevice, KnownSpace, NodeState, StateStore
 
 _log = logging.getLogger(__name__)
 _MAX_GENESIS_BYTES = 256
+_ID_DIGITS = 8
 
 
 def space_of(known: KnownSpace) -> SpaceId:
@@ -85,13 +86,15 @@ class Account:
         return [SpaceOffer(known.genesis, known.name, known.epoch_secret) for known in self.spaces]
 
     def named(self, name: str) -> KnownSpace:
-        """The one space of this name or id; raises LocalError."""
-        matching = [known for known in self.spaces if known.name == name or space_of(known).hex() == name]
+        """The one space of this name, or of an id that begins so; raises LocalError."""
+        matching = [known for known in self.spaces if known.name == name]
+        if not matching and len(name) >= _ID_DIGITS:
+            matching = [known for known in self.spaces if space_of(known).hex().startswith(name)]
         if not matching:
             names = ", ".join(sorted(known.name for known in self.spaces)) or "none yet"
             raise LocalError(f"no device of yours offers a folder named {name!r}; there is: {names}")
         if len(matching) > 1:
-            raise LocalError(f"several folders are named {name!r}; give the id instead (lattice folder list --json)")
+            raise LocalError(f"several folders are named {name!r}; give one's id instead (lattice folder list)")
         return matching[0]
 
     async def put_space(self, space: KnownSpace) -> None:

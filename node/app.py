@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -16,7 +17,7 @@ import trio
 
 from latticework.crdt import Member, Roster, SpaceGenesis
 from latticework.discovery import Discovery
-from latticework.handshake import AnonymousChannel, Paired, PqxChannel, load_keys
+from latticework.handshake import AnonymousChannel, KeyVault, Paired, PqxChannel, load_keys
 from latticework.transport import Connection, Limits, Multiaddr, Network, Stream
 from latticework.wire import (
     Clock,
@@ -27,6 +28,7 @@ from latticework.wire import (
     Rng,
     SignatureProvider,
     SpaceId,
+    StoreError,
     Threads,
     encode,
     short,
@@ -39,8 +41,9 @@ from .fetch import LinkFetcher
 from .folders.ports import Watcher
 from .folders.root import FolderRoot
 from .folders.serve import ChunkSource
-from .identity import NodeSecrets
+from .identity import NodeSecrets, renew_prekeys
 from .messages import SpaceOffer
+from .params import PREKEY_CHECK_S
 from .peers import Peers
 from .runner import Shelves, SpaceRunner, World
 from .space import Space, SpaceIdentity
@@ -62,6 +65,7 @@ class Surroundings:
     kem: KemProvider
     signatures: SignatureProvider
     shelves: Shelves
+    vault: KeyVault
     state: StateStore
     watcher: Callable[[Path], Watcher]
     limits: Limits
@@ -279,6 +283,22 @@ class Node:
         )
         self.peers.use_channel(channel)
 
+    async def keep_prekeys_fresh(self) -> None:
+        """Replace the prekey when it is due, for as long as the node runs: others refuse a bundle that is too old."""
+        around = self._around
+        while True:
+            await trio.sleep(PREKEY_CHECK_S)
+            renew = partial(renew_prekeys, self._secrets, around.vault, around.rng, around.clock)
+            try:
+                renewed = await around.threads.run(renew)
+            except StoreError as error:
+                _log.warning("prekey not renewed error=%s", error)
+                continue
+            if renewed is not None:
+                self._secrets = renewed
+                self.keys = load_keys(renewed.device_seeds, around.kem, around.signatures)
+                self.use_certificate()
+
     def _start_space(self, known: KnownSpace, *, own: bool) -> None:
         assert self._nursery is not None
         around = self._around
@@ -361,6 +381,7 @@ async def open_node(
         async with trio.open_nursery() as nursery:
             await nursery.start(node.peers.run, listeners, list(discoveries))
             node.start(nursery, options)
+            nursery.start_soon(node.keep_prekeys_fresh)
             yield node
             nursery.cancel_scope.cancel()
     finally:

@@ -19,6 +19,7 @@ from latticework.transport import Multiaddr
 from latticework.wire import LatticeError, LocalError, MalformedError, PeerError, StoreError
 
 from . import report
+from .account import space_of
 from .app import Node
 from .exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_PARTIAL, EXIT_UNREACHABLE, EXIT_USAGE
 from .frames import PREFIX_BYTES, Data, decode_frame, encode_frame, frame_length
@@ -178,7 +179,7 @@ class ControlServer:
         del request, caller
         node = self._node
         offered: list[Data] = [
-            {"name": known.name, "path": None, "state": "offered"}
+            {"name": known.name, "space": space_of(known).hex(), "path": None, "state": "offered"}
             for known in node.account.spaces
             if known.folder is None
         ]

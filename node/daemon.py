@@ -81,6 +81,7 @@ class _Daemon:
             kem=MlKem1024(),
             signatures=CompositeSignatures(),
             shelves=HomeShelves(self._home),
+            vault=vault,
             state=StateFile(self._home.state, secrets.state_key, rng),
             watcher=FileWatcher,
             limits=Limits(),

@@ -1,7 +1,7 @@
 """A node's home on disk: where things are, and the lock that gives a home to one node.
 
-`LATTICE_HOME` overrides everything; otherwise keys and data live in the XDG state directory and the control socket in
-the runtime directory, or in the home when there is none.
+`LATTICE_HOME` overrides everything; otherwise a home is the XDG state directory. The control socket is in the home too,
+unless its path would be too long for a socket: then it is in the runtime directory.
 """
 
 import fcntl
@@ -94,3 +94,12 @@ class HomeLock:
 
     def __exit__(self, *exception: object) -> None:
         os.close(self._descriptor)
+
+
+def wait_until_free(home: Home) -> None:
+    """Block until no node holds the lock of `home`."""
+    descriptor = os.open(home.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)

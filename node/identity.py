@@ -73,9 +73,15 @@ def open_identity(vault: KeyVault, rng: Rng, clock: Clock) -> NodeSecrets:
         secrets = decode(NodeSecrets, data, _MAX_SECRETS_BYTES)
     except MalformedError as error:
         raise StoreError(f"the key vault was written by another version of Latticework: {error}") from error
+    return renew_prekeys(secrets, vault, rng, clock) or secrets
+
+
+def renew_prekeys(secrets: NodeSecrets, vault: KeyVault, rng: Rng, clock: Clock) -> NodeSecrets | None:
+    """Replace the prekey if it is due, and save; None when nothing is due. Blocking; raises StoreError."""
     seeds = secrets.device_seeds
     rotated = rotate(seeds, rng, clock.now_us() // 1_000_000)
-    if rotated is not seeds:
-        secrets = NodeSecrets(1, encode_seeds(rotated), secrets.state_key, secrets.log_secret, secrets.name)
-        vault.save(encode(secrets))
-    return secrets
+    if rotated is seeds:
+        return None
+    renewed = NodeSecrets(1, encode_seeds(rotated), secrets.state_key, secrets.log_secret, secrets.name)
+    vault.save(encode(renewed))
+    return renewed

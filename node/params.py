@@ -34,6 +34,12 @@ INBOX_COMMANDS = 64
 MAX_CONNECTIONS = 256
 PREVIOUS_SHARE = 0.05
 """Replaced and deleted files are kept up to this share of the folder's size (decisions 21 and 24)."""
+HANDSHAKE_BURST = 32
+HANDSHAKE_REFILL_US = 500_000
+"""Inbound handshakes of one host: 32 at once, then two a second; chosen here."""
+MAX_RATED_HOSTS = 4096
+PREKEY_CHECK_S = 3600.0
+"""How often a running node looks whether its prekey is due for replacement."""
 STRANGER_BACKOFF_S = 300.0
 """A discovered peer that turned out not to be ours is dialled again after this."""
 IGNORE_FILE_BYTES = 1 << 20

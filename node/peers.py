@@ -40,6 +40,7 @@ from .groups import first_error
 from .link import Hub, Link
 from .messages import CHUNKS_PROTOCOL, PAIR_PROTOCOL, SYNC_PROTOCOL
 from .params import DIAL_FIRST_S, DIAL_LAST_S, DIAL_TIMEOUT_S, MAX_CONNECTIONS, STRANGER_BACKOFF_S
+from .rate import HandshakeRate
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class Peers:
         self._limits = limits
         self._agent = agent
         self._pool = BufferPool()
+        self._rate = HandshakeRate()
         self._channel: PqxChannel | None = None
         self._upgrader = Upgrader((anonymous,), clock, self._pool, limits)
         self._targets: dict[str, _Target] = {}
@@ -156,8 +158,11 @@ class Peers:
                 target.retired = True
 
     def targets(self) -> list[tuple[str, str, str]]:
-        """Address, source and last error of everything that is dialled."""
-        return [(key, target.source, target.last_error) for key, target in sorted(self._targets.items())]
+        """Address, source and last error of everything that is dialled; no error while its device is connected."""
+        return [
+            (key, target.source, "" if target.device in self.links else target.last_error)
+            for key, target in sorted(self._targets.items())
+        ]
 
     async def dial_anonymous(self, address: Multiaddr) -> Connection:
         """An anonymous connection for pairing; the caller runs and closes it; raises PeerError."""
@@ -183,7 +188,8 @@ class Peers:
                 _log.warning("accept failed error=%s", error)
                 await trio.sleep(DIAL_FIRST_S)
                 continue
-            if self._connections >= MAX_CONNECTIONS:
+            allowed = self._rate.allow(stream.remote.host, self._clock.monotonic_us())
+            if self._connections >= MAX_CONNECTIONS or not allowed:
                 await stream.aclose()
                 continue
             nursery.start_soon(self._serve_inbound, stream)

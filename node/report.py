@@ -12,6 +12,7 @@ from latticework.crdt.frontier import FrontierSync
 from latticework.transport import PeerId
 from latticework.wire import LocalError, SpaceId
 
+from .account import space_of
 from .app import Node
 from .folders.engine import FolderEngine
 from .folders.reasons import Pending, Reason
@@ -35,7 +36,11 @@ def status(node: Node) -> dict[str, Data]:
         "listening": [str(address) for address in node.peers.listening],
         "devices": devices(node),
         "folders": folders,
-        "offered": [{"name": known.name} for known in node.account.spaces if known.folder is None],
+        "offered": [
+            {"name": known.name, "space": space_of(known).hex()}
+            for known in node.account.spaces
+            if known.folder is None
+        ],
         "in_step": in_step(node),
     }
 
@@ -205,9 +210,22 @@ def _why(node: Node, runner: SpaceRunner, path: bytes) -> dict[str, Data]:
         }
     else:
         connected = any(_shares(link.state(runner.id)) for link in node.peers.links.values())
-        message = "it is the same on every connected device" if connected else "no other device is connected"
-        answer |= {"in_step": True, "reason": "in-step", "message": message, "action": "nothing"}
+        answer |= _IN_STEP if connected else _ALONE
     return answer
+
+
+_IN_STEP: dict[str, Data] = {
+    "in_step": True,
+    "reason": "in-step",
+    "message": "it is the same on every connected device",
+    "action": "nothing",
+}
+_ALONE: dict[str, Data] = {
+    "in_step": False,
+    "reason": "no-device",
+    "message": "no other device that keeps this folder is connected, so nobody else has the latest yet",
+    "action": "start the other device, or see lattice doctor",
+}
 
 
 def _reason(runner: SpaceRunner, path: bytes) -> Pending | None:

@@ -270,21 +270,23 @@ class Space:
         path, found, row = change.path, change.found, change.row
         shown = self.tree.shown.get(path)
         # What lost its name here and was taken away before its copy was written has no content anywhere: it is settled.
-        named = set(() if shown is None else shown.dots)
-        named.update(*(rows[other].dots for other in self.tree.emitted(path) if other != path and other in rows))
-        heads = () if row is None else (v.dot for v in self.tree.heads(path) if v.dot in row.dots and v.dot not in named)
+        dots = frozenset(() if row is None else row.dots)
+        copies = [other for other in self.tree.emitted(path) if other != path]
+        unwritten = {other for other in copies if other not in rows and dots & set(self.tree.shown[other].dots)}
+        named = set(() if shown is None else shown.dots).union(*(rows[other].dots for other in copies if other in rows))
+        heads = (version.dot for version in self.tree.heads(path) if version.dot in dots - named)
         mine = tuple(heads)
         settled = [Put(path, Deleted() if found is None else found.value, mine)] if mine else []
         if found is None:
             if row is None or not self._shows(change):
                 return settled
-            return self.tree.puts_for(path, Deleted(), row.dots, also_gone)
+            return self.tree.puts_for(path, Deleted(), row.dots, also_gone | unwritten)
         if shown is not None and content_key(shown.value) == content_key(found.value):
             if row is None or row.dots != shown.dots or shown.value == found.value:
                 return settled
         elif isinstance(found.value, Directory) and self.tree.is_directory(path):
             return settled
-        return self.tree.puts_for(path, found.value, () if row is None else row.dots)
+        return self.tree.puts_for(path, found.value, () if row is None else row.dots, unwritten)
 
     def _row_after(self, change: LocalChange) -> Row | None:
         if change.found is None:

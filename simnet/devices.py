@@ -44,6 +44,7 @@ class SimDevice:
             kem=ModelKem(),
             signatures=ModelSignatures(),
             shelves=MemoryShelves(),
+            vault=self._vault,
             state=MemoryState(),
             watcher=_no_watcher,
             limits=Limits(),

@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Protocol, Self, cast, final
 
 from ..exits import EXIT_NO_NODE
@@ -58,12 +57,6 @@ class Client:
             answer = None if on_event is None else on_event(frame)
             if frame.get("event") == "confirm":
                 self._send({"answer": bool(answer)})
-
-    def wait_until_closed(self) -> None:
-        """Wait until the node has let go of the connection: it has stopped."""
-        with suppress(OSError):
-            while self._socket.recv(1 << 16):
-                pass
 
     def _send(self, data: Mapping[str, Data]) -> None:
         try:

@@ -16,7 +16,7 @@ from ..app import Node
 from ..daemon import DaemonOptions, run_daemon
 from ..exits import EXIT_OK
 from ..frames import Data
-from ..home import Home
+from ..home import Home, wait_until_free
 from ..identity import NoIdentityError, create_identity
 from ..system import SystemClock, SystemRng
 from .client import Client
@@ -82,7 +82,7 @@ def _up(options: argparse.Namespace, home: Home) -> int:
 def _down(options: argparse.Namespace, home: Home) -> int:
     with Client(home) as client:
         client.ask("stop")
-        client.wait_until_closed()
+    wait_until_free(home)
     if options.json:
         show_json({"stopped": True})
     else:

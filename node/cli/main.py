@@ -14,7 +14,7 @@ from .client import CommandError
 
 _EPILOG = (
     "Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no node, 11 locked, 12 bad credential,"
-    " 20 unreachable, 22 integrity, 130 interrupted."
+    " 20 unreachable, 21 quota, 22 integrity, 23 conflict, 130 interrupted."
 )
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 from ..exits import EXIT_ERROR, EXIT_OK, EXIT_USAGE
 from ..frames import Data
@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> int:
             result = ask_once(home, "why", path=str(_absolute(options.path)))
             return _print(options, result, _show_why)
         case "sync":
-            result = ask_once(home, "sync", _Progress(), timeout_s=options.timeout)
+            with _Progress() as progress:
+                result = ask_once(home, "sync", progress, timeout_s=options.timeout)
             return _print(options, result, lambda _: say("in step"))
         case "doctor":
             result = ask_once(home, "doctor")
@@ -72,12 +73,19 @@ def _print(options: argparse.Namespace, result: Data, show: Callable[[Data], obj
 
 
 class _Progress:
-    """A line on a terminal while `sync` waits."""
+    """A line on a terminal while `sync` waits; it is wiped before anything else is said."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
     def __call__(self, event: Mapping[str, Data]) -> bool | None:
         if event.get("event") == "progress" and sys.stderr.isatty():
             text = f"{event['connected']} connected, {event['pending']} pending"
-            print(f"\r{text:<40}", end="", file=sys.stderr, flush=True)
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
         return None
 
 
@@ -119,9 +127,10 @@ def _show_folders(result: Data) -> None:
     rows: list[list[Data]] = []
     for item in _items(result):
         others = ", ".join(_peer_state(peer) for peer in _items(item.get("peers", [])) if peer["shares"])
-        rows.append([item["name"], item["state"], item.get("pending"), item.get("conflicts"), item.get("path"), others])
+        counts = [item.get("pending"), item.get("conflicts")]
+        rows.append([item["name"], str(item["space"])[:8], item["state"], *counts, item.get("path"), others])
     if rows:
-        table(rows, ["FOLDER", "STATE", "PENDING", "CONFLICTS", "PATH", "OTHERS"])
+        table(rows, ["FOLDER", "ID", "STATE", "PENDING", "CONFLICTS", "PATH", "OTHERS"])
     else:
         print("no folders yet: lattice folder add PATH")
 

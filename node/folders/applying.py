@@ -52,8 +52,7 @@ class Applying:
                     delay = RETRY_FIRST_S
                     await self._ledger.apply_wake.wait()
             self._ledger.apply_wake = trio.Event()
-            if self._ledger.stopped is not None:
-                await self._wait_until_running()
+            await self._wait_until_running()
             todo, self._ledger.to_apply = self._ledger.to_apply, {}
             self._ledger.applying = True
             try:
@@ -68,7 +67,7 @@ class Applying:
                 self._publisher.pending_changed()
 
     async def _wait_until_running(self) -> None:
-        while self._ledger.stopped is not None:
+        while self._ledger.stopped is not None or not self._ledger.opened:
             await self._ledger.apply_wake.wait()
             self._ledger.apply_wake = trio.Event()
 

@@ -30,6 +30,8 @@ class FolderLedger:
         self.rules = IgnoreRules(b"")
         self.pending: dict[bytes, Pending] = {}
         self.unreadable: dict[bytes, Pending] = {}
+        self.opened = False
+        """The ignore rules are known; nothing is written before."""
         self.stopped: str | None = None
         self.watch_problem: str | None = None
         self.scanning = True
@@ -67,10 +69,14 @@ class FolderLedger:
             self.to_scan |= paths
         self.scan_wake.set()
 
-    def check_all(self) -> None:
-        """Compare everything again, both ways."""
+    def check_tree(self) -> None:
+        """Compare everything that the tree shows with the rows again."""
         tree = self.publisher.tree
         self.tree_changed(sorted(path for path in tree.shown.keys() | self.rows.keys() if not self.in_step(path)))
+
+    def check_all(self) -> None:
+        """Compare everything again, both ways."""
+        self.check_tree()
         self.disk_changed(None)
 
     def in_step(self, path: bytes) -> bool:

@@ -39,7 +39,7 @@ class Publishing:
             self._ledger.scanning = True
             try:
                 delay = await self._scan_round(prefixes)
-            except StoreError as error:
+            except (StoreError, OSError) as error:
                 self._ledger.stopped = str(error)
                 delay = RETRY_FIRST_S if isinstance(error, IgnoreFileError | FolderStoppedError) else RETRY_LAST_S
                 self._ledger.to_scan = None
@@ -59,9 +59,11 @@ class Publishing:
             found, rules = await self._threads.run(lambda: self._scan_disk(prefixes))
             if rules.source != self._ledger.rules.source:
                 self._ledger.rules = rules
-                self._ledger.tree_changed(self._ledger.pending)
+                self._ledger.check_tree()
                 if prefixes is not None:
                     self._ledger.disk_changed(None)
+            self._ledger.opened = True
+            self._ledger.apply_wake.set()
             if self._ledger.stopped is not None:
                 self._ledger.stopped = None
                 self._ledger.check_all()
@@ -132,7 +134,9 @@ class Publishing:
     def _note_refused(self, found: Differences, prefixes: set[bytes] | None) -> None:
         for path, message in found.refused.items():
             self._ledger.unreadable[path] = Pending(Reason.NAME, message)
-        looked_at = {*found.changed, *found.refused}
+        for path, error in found.failed.items():
+            self._ledger.unreadable[path] = pending_for(error)
+        looked_at = {*found.changed, *found.refused, *found.failed}
         for path, why in list(self._ledger.unreadable.items()):
             # It is as its row says, or gone, or ignored by now.
             if path not in looked_at and (prefixes is None or (path in prefixes and why.reason is not Reason.NAME)):

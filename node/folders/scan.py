@@ -19,6 +19,7 @@ class Differences:
     gone: list[bytes] = field(default_factory=list[bytes])
     untracked: list[bytes] = field(default_factory=list[bytes])
     refused: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    failed: dict[bytes, OSError] = field(default_factory=dict[bytes, OSError])
     seen: int = 0
 
 
@@ -36,8 +37,12 @@ def scan(
     for path in missing:
         if rules.ignores_below(path, directory=rows[path].kind == "d"):
             found.untracked.append(path)
-        elif root.status(path) is None:
-            found.gone.append(path)
+        else:
+            try:
+                if root.status(path) is None:
+                    found.gone.append(path)
+            except OSError as error:
+                found.failed[path] = error
     return found
 
 
