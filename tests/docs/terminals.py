@@ -27,6 +27,8 @@ _UP = re.compile(r"lattice( --json)? up\b")
 _LOOKS = re.compile(r"(lattice( --json)? (status|devices|folder list|why|conflicts|doctor)|ls|cat)\b")
 _EXAMPLE = re.compile(r"\d{4}-\d{4}-\d{4}|/ip4/[\d.]+/tcp/\d+")
 _PROMPT = re.compile(r"^(?P<prompt>.*\[y/N\]) (?P<answer>\w+)$")
+_WIPED = re.compile(r"\r\x1b\[K")
+"""A line is wiped and written anew."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r(?=\n)")
 
 
@@ -98,7 +100,7 @@ class Terminal:
                 raise
             data = b""
         self._ended = not data
-        self.output += _ESCAPE.sub("", data.decode(errors="replace"))
+        self.output += _ESCAPE.sub("", _WIPED.sub("\n", data.decode(errors="replace")))
         return True
 
 
