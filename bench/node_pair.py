@@ -95,6 +95,13 @@ class NodePair:
     def placed(self) -> None:
         """Something was put into A's folder: its watcher finds out by itself."""
 
+    def alive(self) -> bool:
+        """True; raises RuntimeError when one of the two has died."""
+        for side in (self.a, self.b):
+            if side.process.poll() is not None:
+                raise RuntimeError(f"{self.name} has died with {side.process.returncode}")
+        return True
+
     def close(self) -> None:
         self.a.stop()
         self.b.stop()
@@ -111,12 +118,13 @@ class NodePair:
 
     def _pair(self) -> None:
         command = [*_LATTICE, "--home", str(self.a.home.root), "--json", "pair", "--yes"]
-        with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as sponsor:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=_environment(), stdout=pipe, stderr=pipe, text=True) as sponsor:
             code = json.loads(sponsor.stdout.readline())["code"]
             self.b.ask("pair with", code=code, peers=[self.a.address])
-            sponsor.communicate(timeout=30)
+            _, said = sponsor.communicate(timeout=30)
         if sponsor.returncode:
-            raise RuntimeError("pairing failed")
+            raise RuntimeError(f"pairing failed: {said}")
 
 
 def _environment() -> dict[str, str]:

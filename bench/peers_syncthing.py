@@ -128,6 +128,13 @@ class SyncthingPair:
         """Scan at once: otherwise the figure is the delay of its watcher."""
         self.a.rest("db/scan?folder=bench", b"")
 
+    def alive(self) -> bool:
+        """True; raises RuntimeError when one of the two has died."""
+        for side in (self.a, self.b):
+            if side.process.poll() is not None:
+                raise RuntimeError(f"{self.name} has died with {side.process.returncode}")
+        return True
+
     def close(self) -> None:
         self.a.stop()
         self.b.stop()

@@ -42,5 +42,6 @@ def read_manifest(plaintext: bytes, size: int) -> tuple[ChunkRef, ...]:
 
 def check_sizes(chunks: Sequence[ChunkRef], size: int) -> None:
     """Raise MalformedError unless the chunks are non-empty, none is too large, and they add up to `size`."""
-    if any(not 0 < chunk.length <= MAX_SEALED_BYTES - TAG_BYTES for chunk in chunks) or sum(chunk.length for chunk in chunks) != size:
+    lengths = [chunk.length for chunk in chunks]
+    if sum(lengths) != size or not all(0 < length <= MAX_SEALED_BYTES - TAG_BYTES for length in lengths):
         raise MalformedError("the chunks do not add up to the file's size")

@@ -2,6 +2,8 @@
 
 from typing import final
 
+from blake3 import blake3
+
 from latticework.wire import ChunkId
 
 
@@ -16,7 +18,8 @@ class MemoryChunks:
         self._chunks[chunk] = bytes(ciphertext)
 
     def get(self, chunk: ChunkId) -> bytes | None:
-        return self._chunks.get(chunk)
+        ciphertext = self._chunks.get(chunk)
+        return ciphertext if ciphertext is not None and blake3(ciphertext).digest() == chunk else None
 
     def close(self) -> None:
         pass

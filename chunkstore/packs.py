@@ -14,8 +14,9 @@ from blake3 import blake3
 
 from latticework.wire import ChunkId, StoreError
 
-from .params import PACK_TARGET_BYTES
+from .params import MAX_SEALED_BYTES, PACK_TARGET_BYTES
 
+_MAX_OFFSET = 1 << 40
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS chunk(
   id BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
@@ -78,13 +79,19 @@ class Packs:
 
     def _row(self, chunk: ChunkId) -> tuple[int, int, int] | None:
         rows = list(self._index.execute("SELECT pack, offset, length FROM chunk WHERE id=?", (chunk,)))
-        if not rows:
-            return None
-        pack, offset, length = rows[0]
-        return int(str(pack)), int(str(offset)), int(str(length))
+        match rows:
+            case [(int(pack), int(offset), int(length))] if (
+                pack >= 0 and 0 <= offset < _MAX_OFFSET and 0 <= length <= MAX_SEALED_BYTES
+            ):
+                return pack, offset, length
+            case _:  # not there, or damaged: SQLite has no checksums
+                return None
 
     def _append(self, ciphertext: bytes | bytearray) -> tuple[int, int]:
-        number = max((int(path.stem) for path in self._directory.glob("*.pack") if path.stem.isdigit()), default=0)
+        number = max(
+            (int(path.stem) for path in self._directory.glob("*.pack") if path.stem.isascii() and path.stem.isdigit()),
+            default=0,
+        )
         path = self._directory / f"{number}.pack"
         if path.exists() and path.stat().st_size >= PACK_TARGET_BYTES:
             number += 1
@@ -96,9 +103,18 @@ class Packs:
             while view:
                 view = view[os.write(descriptor, view) :]
             os.fsync(descriptor)
+            if offset == 0:
+                self._sync_directory()
         finally:
             os.close(descriptor)
         return number, offset
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _read(self, pack: int, offset: int, length: int) -> bytes | None:
         try:

@@ -101,7 +101,10 @@ def read_entry(space: SpaceId, data: bytes) -> Entry:
 def read_stored_entry(space: SpaceId, data: bytes) -> Entry:
     """Parse an entry that was fully checked before it was stored; raises MalformedError."""
     envelope = decode(Envelope, data, MAX_ENTRY_BYTES)
-    return Entry(entry_id(space, envelope.body), decode(Body, envelope.body, MAX_BODY_BYTES), envelope)
+    body = decode(Body, envelope.body, MAX_BODY_BYTES)
+    if envelope.payload is not None and hashlib.sha256(envelope.payload).digest() != body.payload_hash:
+        raise MalformedError("the payload has changed on disk")
+    return Entry(entry_id(space, envelope.body), body, envelope)
 
 
 def write_entry(

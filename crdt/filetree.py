@@ -16,7 +16,20 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Annotated, Literal, NamedTuple, final
 
-from latticework.wire import Array, Bool, Bytes, ChunkId, EntryId, LogId, Nested, OneOf, SInt, UInt, encode_plain, record
+from latticework.wire import (
+    Array,
+    Bool,
+    Bytes,
+    ChunkId,
+    EntryId,
+    LogId,
+    Nested,
+    OneOf,
+    SInt,
+    UInt,
+    encode_plain,
+    record,
+)
 
 from .params import MAX_INLINE_CHUNKS, MAX_OPS_PER_ENTRY, MAX_PATH_BYTES, MAX_REPLACES
 from .paths import ancestors, conflict_path, path_refusal
@@ -184,8 +197,12 @@ class FileTree:
         """The visible paths of `register`."""
         return self._emitted.get(register, ())
 
+    def copied_to(self, path: bytes) -> tuple[bytes, ...]:
+        """Registers that had, or might have had, a conflict copy at `path`."""
+        return tuple(self._copies_near.get(path, ()))
+
     def apply(self, entry: EntryId, hlc: int, log: LogId, puts: Iterable[Put]) -> set[bytes]:
-        """Apply the operations of one admitted entry, in causal order; the visible paths that changed or are no more."""
+        """Apply the operations of one admitted entry, in causal order; the visible paths that changed or are gone."""
         touched: dict[bytes, None] = {}
         for index, put in enumerate(puts):
             if path_refusal(put.path) is not None:

@@ -146,10 +146,10 @@ class SpaceReplica:
         log = LogId(signer.public)
         missing = self._uncovered(log)
         written: list[Stored] = []
-        while len(missing) > MAX_DEPS:
+        while len(missing) > MAX_DEPS and lane != LANE_LOG:  # an opening stands first; what follows it merges
             now, missing = missing[:MAX_DEPS], missing[MAX_DEPS:]
             written.append(self._append_one(signer, LANE_FILES, encode(FileOperations(())), tuple(now), now_us))
-        written.append(self._append_one(signer, lane, plaintext, tuple(missing), now_us))
+        written.append(self._append_one(signer, lane, plaintext, tuple(missing[:MAX_DEPS]), now_us))
         return written
 
     def _append_one(

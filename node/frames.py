@@ -16,7 +16,9 @@ type Data = str | int | float | bool | list[Data] | dict[str, Data] | None
 
 def encode_frame(data: Mapping[str, Data]) -> bytes:
     """Prefix and body."""
-    body = cast("bytes", msgpack.packb(dict(data)))  # pyright: ignore[reportUnknownMemberType]  # msgpack is untyped
+    # Paths are whatever the file system allows: bytes that are no UTF-8 travel as surrogates, as in Python's own paths.
+    packed = msgpack.packb(dict(data), unicode_errors="surrogateescape")  # pyright: ignore[reportUnknownMemberType]
+    body = cast("bytes", packed)
     return len(body).to_bytes(PREFIX_BYTES, "big") + body
 
 
@@ -35,6 +37,7 @@ def decode_frame(body: bytes) -> dict[str, Data]:
             "object",
             msgpack.unpackb(  # pyright: ignore[reportUnknownMemberType]  # msgpack is untyped
                 body,
+                unicode_errors="surrogateescape",
                 strict_map_key=True,
                 max_str_len=CONTROL_FRAME_BYTES,
                 max_bin_len=0,

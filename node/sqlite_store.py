@@ -175,6 +175,9 @@ class SqliteStore:
             self._set_meta("marker", self._marker())
         elif version != SCHEMA_VERSION:
             raise StoreError(f"{self._path} was written by another version of Latticework (layout {version})")
+        if db.execute("PRAGMA quick_check(1)").get != "ok":
+            # A page that is rarely read may be gone without anybody noticing; entries and rows are read at the start.
+            raise StoreCorruptError(f"{self._path} is damaged")
         if self._meta("space") != self._space:
             raise StoreCorruptError(f"{self._path} belongs to another space")
         self._moved = self._meta("marker") != self._marker()

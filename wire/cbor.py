@@ -6,6 +6,9 @@ encoding of a value is accepted. Size and depth are checked first, then the type
 encoded again and compared: comparing alone would accept floats, dates, sets and `undefined` (decision 3).
 """
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn, final
+
 import cbor2
 
 from .errors import MalformedError
@@ -30,29 +33,51 @@ def decode_plain(data: bytes, max_bytes: int) -> Plain:
     if len(data) > max_bytes:
         raise MalformedError(f"{len(data)} bytes where at most {max_bytes} are allowed")
     try:
-        value: Plain = cbor2.loads(data, max_depth=MAX_DEPTH, allow_indefinite=False, allow_duplicate_keys=False)
+        value: Plain = cbor2.loads(
+            data, max_depth=MAX_DEPTH, allow_indefinite=False, allow_duplicate_keys=False, semantic_decoders=_NoTags()
+        )
     except (cbor2.CBORDecodeError, ValueError, OverflowError, TypeError, RecursionError) as error:
         raise MalformedError(f"not CBOR: {error}") from error
-    _check_types(value)
+    _check_types(value, MAX_DEPTH)
     if cbor2.dumps(value, canonical=True) != data:
         raise MalformedError("not the canonical encoding")
     return value
 
 
-def _check_types(value: object) -> None:
+@final
+class _NoTags(Mapping[int, Callable[[object], NoReturn]]):
+    """Refuses every tag while it is read: values shared through tags 28 and 29 may be cyclic, or endless to walk."""
+
+    def __getitem__(self, key: int) -> Callable[[object], NoReturn]:
+        return _refuse_tag
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _refuse_tag(_: object) -> NoReturn:
+    raise ValueError("tags are not allowed")
+
+
+def _check_types(value: object, room: int) -> None:
     kind = type(value)
     if kind is bytes or kind is bool or value is None or kind is str:
         return
     if isinstance(value, int) and kind is int:
         if not -(1 << 63) <= value < 1 << 64:
             raise MalformedError("integer of more than 64 bits")
+    elif room == 0:  # cbor2 does not count a container that is empty
+        raise MalformedError("nested too deep, or of a type that is not allowed")
     elif isinstance(value, list) and kind is list:
         for item in value:  # pyright: ignore[reportUnknownVariableType]  # any CBOR item
-            _check_types(item)  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
+            _check_types(item, room - 1)  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
     elif isinstance(value, dict) and kind is dict:
         for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]  # any CBOR item
             if type(key) is not int or key < 0:  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
                 raise MalformedError("map key that is no unsigned integer")
-            _check_types(item)  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
+            _check_types(item, room - 1)  # pyright: ignore[reportUnknownArgumentType]  # any CBOR item
     else:
         raise MalformedError(f"type {kind.__name__} is not allowed")

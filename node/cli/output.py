@@ -10,7 +10,8 @@ from ..frames import Data
 
 def show_json(value: Data) -> None:
     """One JSON object or array on one line of stdout."""
-    print(json.dumps(value, ensure_ascii=False))
+    # A lone surrogate, from a path that is no UTF-8, has no bytes of its own: JSON's escape stands for it.
+    print(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode())
 
 
 def say(text: str) -> None:

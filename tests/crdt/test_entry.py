@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latticework.crdt import LANE_FILES, Body, Entry, Envelope, entry_id, read_entry, read_stored_entry, write_entry
-from latticework.wire import EntryId, Label, LogId, MalformedError, SpaceId, encode, encode_plain
+from latticework.wire import EntryId, Label, LogId, MalformedError, SpaceId, encode
 from latticework.wire.signing import Ed25519Signer
 
 from .world import SPACE
@@ -109,33 +109,52 @@ def test_a_swapped_payload_is_refused(payload: bytes) -> None:
         read_entry(SPACE, encode(replace(ENTRY.envelope, payload=payload)))
 
 
+BODY: Final = ENTRY.body
+
+
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    "change",
+    "body",
     [
-        {"deps": (DEPS[1], DEPS[0])},
-        {"deps": (DEPS[0], DEPS[0])},
-        {"deps": tuple(EntryId(bytes([n]) * 32) for n in range(17))},
-        {"prev": None},
-        {"seq": 0},
-        {"version": 2},
-        {"version": 0},
-        {"hlc": -1},
-        {"hlc": 1 << 64},
-        {"seq": -1},
-        {"lane": 1 << 16},
-        {"payload_length": 8},
-        {"payload_length": (1 << 20) + 1},
-        {"payload_hash": bytes(32)},
-        {"payload_hash": bytes(31)},
-        {"author": LogId(bytes(33))},
+        replace(BODY, deps=(DEPS[1], DEPS[0])),
+        replace(BODY, deps=(DEPS[0], DEPS[0])),
+        replace(BODY, deps=tuple(EntryId(bytes([n]) * 32) for n in range(17))),
+        replace(BODY, prev=None),
+        replace(BODY, seq=0),
+        replace(BODY, version=2),
+        replace(BODY, version=0),
+        replace(BODY, hlc=-1),
+        replace(BODY, hlc=1 << 64),
+        replace(BODY, seq=-1),
+        replace(BODY, lane=1 << 16),
+        replace(BODY, payload_length=8),
+        replace(BODY, payload_length=(1 << 20) + 1),
+        replace(BODY, payload_hash=bytes(32)),
+        replace(BODY, payload_hash=bytes(31)),
+        replace(BODY, author=LogId(bytes(33))),
     ],
-    ids=str,
+    ids=[
+        "unsorted deps",
+        "one dep twice",
+        "many deps",
+        "no prev",
+        "first with prev",
+        "version 2",
+        "version 0",
+        "negative clock",
+        "clock of 65 bits",
+        "negative number",
+        "large lane",
+        "other length",
+        "large payload",
+        "other hash",
+        "short hash",
+        "long author",
+    ],
 )
-def test_a_body_that_its_author_made_wrong_is_refused(change: dict[str, object]) -> None:
-    fields = {name: getattr(ENTRY.body, name) for name in Body.__dataclass_fields__} | change
+def test_a_body_that_its_author_made_wrong_is_refused(body: Body) -> None:
     with pytest.raises(MalformedError):
-        read_entry(SPACE, resigned(encode(Body(**fields))))
+        read_entry(SPACE, resigned(encode(body)))
 
 
 @pytest.mark.unit
@@ -145,7 +164,7 @@ def test_only_the_first_entry_has_no_predecessor(seq: int) -> None:
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize("body", [b"", b"\x80", encode_plain([1] * 10), b"\xff", b"\x00" * 1024, b"\x00" * 1025])
+@pytest.mark.parametrize("body", [b"", b"\x80", b"\x8a" + b"\1" * 10, b"\xff", b"\x00" * 1024, b"\x00" * 1025])
 def test_a_signed_body_that_is_no_body_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedError):
         read_entry(SPACE, resigned(body))

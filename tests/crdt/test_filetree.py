@@ -50,7 +50,8 @@ def test_of_two_concurrent_contents_both_are_shown_and_the_conflict_is_listed() 
     one, _, copy = conflicted()
     assert sorted(tree(one).values()) == [b"one", b"two"]
     assert one.space.tree.conflicts() == [b"a.txt"]
-    assert copy.startswith(b"a (") and copy.endswith(b").txt")
+    assert copy.startswith(b"a (")
+    assert copy.endswith(b").txt")
 
 
 @pytest.mark.unit
@@ -125,7 +126,7 @@ def test_editing_the_file_beside_a_copy_leaves_both_where_they_are() -> None:
 
 @pytest.mark.unit
 @pytest.mark.parametrize("also", [False, True], ids=["alone", "with an edit of the file"])
-def test_deleting_a_copy_settles_the_conflict(also: bool) -> None:
+def test_deleting_a_copy_settles_the_conflict(*, also: bool) -> None:
     one, two, copy = conflicted()
     kept = tree(one)[b"a.txt"]
     changes: list[tuple[bytes, Value]] = [(copy, Deleted())]
@@ -139,7 +140,7 @@ def test_deleting_a_copy_settles_the_conflict(also: bool) -> None:
 
 @pytest.mark.unit
 @pytest.mark.parametrize("also", [False, True], ids=["alone", "with an edit of the file"])
-def test_an_edited_copy_becomes_a_file_of_its_own(also: bool) -> None:
+def test_an_edited_copy_becomes_a_file_of_its_own(*, also: bool) -> None:
     one, two, copy = conflicted()
     kept = tree(one)[b"a.txt"]
     changes: list[tuple[bytes, Value]] = [(copy, text(b"edited"))]
@@ -182,7 +183,9 @@ def test_a_deletion_never_takes_a_copy_that_its_user_did_not_see() -> None:
     other = tree(one)[copy]
     gone = [b"a.txt", copy]
     old = Dot(EntryId(bytes(32)), 0)
-    one.write(*fs.puts_for(b"a.txt", Deleted(), one.shown[b"a.txt"].dots, gone), *fs.puts_for(copy, Deleted(), (old,), gone))
+    one.write(
+        *fs.puts_for(b"a.txt", Deleted(), one.shown[b"a.txt"].dots, gone), *fs.puts_for(copy, Deleted(), (old,), gone)
+    )
     assert list(tree(one).values()) == [other]
 
 
@@ -217,9 +220,10 @@ def test_a_copy_makes_way_for_whatever_takes_its_name(beneath: bytes) -> None:
 @pytest.mark.unit
 def test_copies_of_one_author_and_second_have_different_names_however_many() -> None:
     """Salts of sixteen bits collide among 600; none may cover another."""
-    (one,) = replicas(1)
-    one.write(*[Put(b"a.txt", text(b"%d" % number), ()) for number in range(600)])
-    assert sorted(tree(one).values()) == sorted(b"%d" % number for number in range(600))
+    fs = FileTree(lambda _: "n")
+    contents = [b"%d" % number for number in range(600)]
+    fs.apply(EntryId(bytes(32)), 1, LogId(bytes(32)), [Put(b"a.txt", text(content), ()) for content in contents])
+    assert sorted(content_of(shown.value) for shown in fs.shown.values()) == sorted(contents)
 
 
 @pytest.mark.unit
@@ -324,7 +328,9 @@ dots = st.builds(Dot, st.sampled_from(IDS), st.integers(0, 2))
 values = st.sampled_from([text(b"1"), text(b"2"), text(b"3"), Directory(), Deleted(), Deleted(), Symlink(b"t")])
 puts = st.builds(Put, st.sampled_from(universe()), values, st.lists(dots, max_size=3).map(tuple))
 operations = st.lists(
-    st.tuples(st.sampled_from(IDS), st.sampled_from(HLCS), st.sampled_from(LOGS), st.lists(puts, max_size=3).map(tuple)),
+    st.tuples(
+        st.sampled_from(IDS), st.sampled_from(HLCS), st.sampled_from(LOGS), st.lists(puts, max_size=3).map(tuple)
+    ),
     max_size=10,
     unique_by=lambda operation: operation[0],
 )

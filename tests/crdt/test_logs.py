@@ -73,7 +73,9 @@ HISTORY = st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_
 
 @pytest.mark.property
 @given(HISTORY, st.data())
-def test_any_order_and_repetition_of_a_history_ends_with_the_same_heads(entries: list[Entry], data: st.DataObject) -> None:
+def test_any_order_and_repetition_of_a_history_ends_with_the_same_heads(
+    entries: list[Entry], data: st.DataObject
+) -> None:
     straight, shuffled = Node(), Node()
     straight.offer_all(*entries)
     order = data.draw(st.permutations(range(len(entries))))
@@ -87,7 +89,9 @@ def test_any_order_and_repetition_of_a_history_ends_with_the_same_heads(entries:
     seen: set[EntryId] = set()
     for admitted in shuffled.admitted:
         assert admitted.id not in seen, "admitted twice"
-        assert {*admitted.body.deps, *([admitted.body.prev] if admitted.body.prev else [])} <= seen, "not in causal order"
+        assert {*admitted.body.deps, *([admitted.body.prev] if admitted.body.prev else [])} <= seen, (
+            "not in causal order"
+        )
         seen.add(admitted.id)
 
 
@@ -151,8 +155,8 @@ def test_a_released_orphan_that_waits_again_is_still_its_own_senders() -> None:
     """Or a flood could be moved to the account of whoever brings the first missing entry."""
     one, two = entry(A, None, 1), entry(B, None, 2)
     node = Node()
+    first, second = sorted([one, two], key=lambda e: e.id)
     for number in range(5):
-        first, second = sorted([one, two], key=lambda e: e.id)
         node.offer(entry(C, None, 10 + number, one, two), b"flood")
     node.offer(first, b"honest")
     assert node.logs.waiting_count() == 5

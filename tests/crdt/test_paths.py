@@ -35,13 +35,17 @@ SALT = st.none() | st.binary(min_size=2, max_size=8)
         (b"a", "x" * 64, None, b"a (" + b"x" * 40 + b", 2027-01-15 08-00-00)"),
     ],
 )
-def test_a_conflict_copy_is_named_by_device_and_time(path: bytes, device: str, salt: bytes | None, expected: bytes) -> None:
+def test_a_conflict_copy_is_named_by_device_and_time(
+    path: bytes, device: str, salt: bytes | None, expected: bytes
+) -> None:
     assert conflict_path(path, device, HLC, salt) == expected
 
 
 @pytest.mark.property
 @given(PATH, st.text(max_size=64), st.integers(0, HLC_MAX), SALT)
-def test_a_conflict_name_is_a_legal_name_beside_the_original(path: bytes, device: str, hlc: int, salt: bytes | None) -> None:
+def test_a_conflict_name_is_a_legal_name_beside_the_original(
+    path: bytes, device: str, hlc: int, salt: bytes | None
+) -> None:
     named = conflict_path(path, device, hlc, salt)
     assert named == conflict_path(path, device, hlc, salt)
     assert named.rpartition(b"/")[0] == path.rpartition(b"/")[0]

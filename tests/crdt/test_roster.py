@@ -93,7 +93,11 @@ def forged(issuer: Device, subject: Device) -> list[tuple[str, bytes, str]]:
             encode(SignedCertificate(body, outer.subject_signature, outer.issuer_signature)),
             "issuer's signature",
         ),
-        ("accepting is not introducing", encode(replace(outer, subject_signature=outer.issuer_signature)), "own signature"),
+        (
+            "accepting is not introducing",
+            encode(replace(outer, subject_signature=outer.issuer_signature)),
+            "own signature",
+        ),
         ("body changed", encode(replace(outer, body=other)), "issuer's signature"),
         ("unknown issuer", signed(replace(good, issuer=STRANGER.id), STRANGER, subject), "may not introduce"),
         ("no issuer", signed(replace(good, issuer=None), issuer, subject), "may not introduce"),
@@ -107,12 +111,15 @@ def forged(issuer: Device, subject: Device) -> list[tuple[str, bytes, str]]:
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize(("record", "reason"), [case[1:] for case in forged(ALPHA, BETA)], ids=[c[0] for c in forged(ALPHA, BETA)])
+@pytest.mark.parametrize(
+    ("record", "reason"), [case[1:] for case in forged(ALPHA, BETA)], ids=[c[0] for c in forged(ALPHA, BETA)]
+)
 def test_a_forged_or_foreign_certificate_is_refused_and_changes_nothing(record: bytes, reason: str) -> None:
     roster = founded()
     before = roster.root()
     refusal = roster.add(record)
-    assert refusal is not None and reason in refusal
+    assert refusal is not None
+    assert reason in refusal
     assert roster.refusal(record) == refusal
     assert (roster.root(), set(roster.members)) == (before, {ALPHA.id})
 
@@ -161,7 +168,10 @@ def test_a_device_without_the_role_may_not_introduce() -> None:
     guest, friend = device("guest", 70), device("friend", 71)
     admitted = ACCOUNT.introduce(ALPHA, guest, certificate_hash(FIRST), roles=0)
     assert roster.add(admitted) is None
-    assert roster.add(ACCOUNT.introduce(guest, friend, certificate_hash(admitted))) == "the issuer may not introduce devices"
+    assert (
+        roster.add(ACCOUNT.introduce(guest, friend, certificate_hash(admitted)))
+        == "the issuer may not introduce devices"
+    )
 
 
 def two_certificates() -> tuple[bytes, bytes]:

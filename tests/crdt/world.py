@@ -114,7 +114,9 @@ class Account:
         for subject in self.devices[1:]:
             self.records.append(self.introduce(founder, subject, certificate_hash(self.records[-1])))
 
-    def introduce(self, issuer: Device, subject: Device, *parents: bytes, name: str | None = None, roles: int = 1) -> bytes:
+    def introduce(
+        self, issuer: Device, subject: Device, *parents: bytes, name: str | None = None, roles: int = 1
+    ) -> bytes:
         return signed(subject.certificate(self.id, issuer.id, parents, name=name, roles=roles), issuer, subject)
 
     def roster(self) -> Roster:

@@ -208,13 +208,13 @@ def items(data: Data) -> list[Item]:
 
 
 async def send(stream: trio.abc.Stream, data: Mapping[str, Data]) -> None:
-    body = cast("bytes", msgpack.packb(dict(data)))
+    body = cast("bytes", msgpack.packb(dict(data), unicode_errors="surrogateescape"))
     await stream.send_all(len(body).to_bytes(4, "big") + body)
 
 
 async def receive(stream: trio.abc.Stream) -> Item:
     length = int.from_bytes(await exactly(stream, 4), "big")
-    return cast("Item", msgpack.unpackb(await exactly(stream, length)))
+    return cast("Item", msgpack.unpackb(await exactly(stream, length), unicode_errors="surrogateescape"))
 
 
 async def exactly(stream: trio.abc.Stream, count: int) -> bytes:

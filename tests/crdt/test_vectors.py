@@ -1,0 +1,246 @@
+"""Golden vectors of what `wire`, `crdt` and `chunkstore` write, in tests/vectors.
+
+They fix the formats byte for byte, for us and for any other implementation. Until tag 0.1 a format may still change
+(decision 1); then `LATTICE_WRITE_VECTORS=1 uv run pytest tests/crdt/test_vectors.py` writes the files anew, and the
+commit says what changed and why.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from latticework.chunkstore import ChunkSealer, read_manifest, write_manifest
+from latticework.crdt import (
+    LANE_FILES,
+    LANE_LOG,
+    ChunkRef,
+    Deleted,
+    DeviceCertificate,
+    Directory,
+    Dot,
+    Entry,
+    File,
+    FileOperations,
+    Inline,
+    LogOpen,
+    ManifestRef,
+    Put,
+    SpaceGenesis,
+    Symlink,
+    account_id,
+    certificate_hash,
+    device_id,
+    frontier_root,
+    read_certificate,
+    read_entry,
+    write_entry,
+)
+from latticework.crdt import frontier as fs
+from latticework.crdt.logs import Head
+from latticework.handshake.epochs import SpaceKeys
+from latticework.simnet.rng import KeyedRng
+from latticework.wire import (
+    AccountId,
+    DeviceId,
+    EntryId,
+    Label,
+    LogId,
+    Plain,
+    SpaceId,
+    decode,
+    decode_one_of,
+    decode_plain,
+    derive,
+    encode,
+    encode_plain,
+    padme,
+    step_then_padme,
+)
+from latticework.wire.signing import Ed25519Signer
+
+from .world import Account, device
+
+pytestmark = pytest.mark.unit
+
+VECTORS: Final = Path(__file__).parent.parent / "vectors"
+SPACE: Final = SpaceId(bytes(range(32)))
+SIGNER: Final = Ed25519Signer(bytes(range(32, 64)))
+LOG: Final = LogId(SIGNER.public)
+
+type Json = str | int | bool | list[Json] | dict[str, Json]
+
+
+def golden(name: str, actual: dict[str, Json]) -> dict[str, Json]:
+    """What the file holds; `actual` is written first if asked for."""
+    path = VECTORS / f"{name}.json"
+    if os.environ.get("LATTICE_WRITE_VECTORS"):
+        path.write_text(json.dumps(actual, indent=2) + "\n")
+    stored: dict[str, Json] = json.loads(path.read_text())
+    return stored
+
+
+SAMPLES: Final[list[Plain]] = [
+    None,
+    True,
+    False,
+    0,
+    23,
+    24,
+    255,
+    256,
+    65535,
+    65536,
+    (1 << 32) - 1,
+    1 << 32,
+    (1 << 64) - 1,
+    -1,
+    -24,
+    -25,
+    -(1 << 63),
+    b"",
+    bytes(24),
+    bytes(256),
+    "",
+    "\u00fc\u6c34\U00010151",
+    [],
+    [1, [2, [3]]],
+    {},
+    {0: 1, 23: 2, 24: 3, 255: 4, 256: 5, 65536: 6},
+    [[[[[[[[0]]]]]]]],
+]
+
+
+def test_canonical_cbor_paddings_and_keys() -> None:
+    for sample in SAMPLES:
+        assert decode_plain(encode_plain(sample), 1000) == sample
+    actual: dict[str, Json] = {
+        "cbor": {repr(sample): encode_plain(sample).hex() for sample in SAMPLES},
+        "padme": {str(n): padme(n) for n in (0, 1, 9, 100, 129, 1000, 1025, 4097, 100_001, (1 << 20) + 1)},
+        "payload": {str(n): step_then_padme(n) for n in (0, 1, 128, 129, 2048, 2049, 48_000)},
+        "labels": [label.value.decode() for label in Label],
+        "derived": {label.value.decode(): derive(bytes(32), b"salt", label, b"context", 16).hex() for label in Label},
+    }
+    assert golden("wire-formats", actual) == actual
+
+
+def entries() -> list[Entry]:
+    first = write_entry(SPACE, SIGNER, seq=0, prev=None, deps=(), hlc=1 << 16, lane=LANE_LOG, payload=b"opening")
+    deps = (EntryId(b"\2" * 32), EntryId(b"\1" * 32))
+    second = write_entry(
+        SPACE, SIGNER, seq=1, prev=first.id, deps=deps, hlc=1_800_000_000_000 << 16, lane=LANE_FILES, payload=b""
+    )
+    return [first, second]
+
+
+def operations() -> FileOperations:
+    chunk = ChunkRef(CHUNK_ID, b"k" * 32, 5)
+    dots = (Dot(EntryId(b"\1" * 32), 0), Dot(EntryId(b"\2" * 32), 8191))
+    return FileOperations(
+        (
+            Put(b"a.txt", File(5, -1, executable=True, content=Inline((chunk,))), ()),
+            Put(b"big", File(1 << 40, 1_800_000_000_000_000_000, executable=False, content=ManifestRef(chunk)), dots),
+            Put(b"empty", File(0, 0, executable=False, content=Inline(())), ()),
+            Put(b"d", Directory(), ()),
+            Put(b"d/\xff", Symlink(b"../target"), ()),
+            Put(b"gone", Deleted(), dots[:1]),
+        )
+    )
+
+
+CHUNK_ID: Final = ChunkSealer(SPACE, bytes(32)).seal(b"chunk").id
+
+
+def test_entries_and_file_operations() -> None:
+    for entry in entries():
+        assert read_entry(SPACE, encode(entry.envelope)) == entry
+    assert decode(FileOperations, encode(operations()), 10_000) == operations()
+    genesis = SpaceGenesis(1, AccountId(b"a" * 32), DeviceId(b"d" * 32), b"n" * 32)
+    actual: dict[str, Json] = {
+        "space": SPACE.hex(),
+        "log_seed": bytes(range(32, 64)).hex(),
+        "log": LOG.hex(),
+        "entries": [{"id": entry.id.hex(), "envelope": encode(entry.envelope).hex()} for entry in entries()],
+        "operations": encode(operations()).hex(),
+        "log_open": encode(LogOpen(DeviceId(b"d" * 32), bytes(3373)))[:80].hex(),
+        "log_open_statement": encode_plain([SPACE, LOG, b"d" * 32]).hex(),
+        "genesis": encode(genesis).hex(),
+        "genesis_space": genesis.space.hex(),
+        "frontier_root": frontier_root(
+            {LOG: Head(1, entries()[1].id, 9), LogId(bytes(32)): Head(0, EntryId(bytes(32)), 1)}
+        ).hex(),
+        "empty_frontier_root": frontier_root({}).hex(),
+    }
+    assert golden("crdt-entries", actual) == actual
+
+
+def test_certificates() -> None:
+    """Signed by the deterministic providers of `simnet`: the structure is fixed here, real signatures are hedged."""
+    account = Account("alpha", "beta")
+    for record in account.records:
+        outer, certificate = read_certificate(record)
+        assert encode(certificate) == outer.body
+    beta = account.devices[1]
+    actual: dict[str, Json] = {
+        "account": account.id.hex(),
+        "account_of_first": account_id(account.records[0]).hex(),
+        "device": device_id(beta.signer.public, beta.exchange_key).hex(),
+        "records": [record.hex() for record in account.records],
+        "hashes": [certificate_hash(record).hex() for record in account.records],
+        "root": account.roster().root().hex(),
+        "smallest_body": encode(DeviceCertificate(1, None, None, bytes(1984), bytes(32), "", 0, 0, 0, ()))[1990:].hex(),
+    }
+    assert device("beta", 2).id == beta.id
+    assert golden("crdt-certificates", actual) == actual
+
+
+def test_frontier_messages() -> None:
+    messages: list[fs.Message] = [
+        fs.Frontier((), 0),
+        fs.Frontier((fs.FrontierHead(LOG, 1, entries()[1].id),), 7),
+        fs.Want((fs.Range(LOG, 0, 1), fs.Range(LogId(bytes(32)), 5, 1 << 40))),
+        fs.Entries(tuple(encode(entry.envelope) for entry in entries()), 1),
+        fs.Entries((), 0),
+    ]
+    for message in messages:
+        assert decode_one_of((fs.Frontier, fs.Want, fs.Entries), encode(message), 10_000) == message
+    actual: dict[str, Json] = {"messages": [encode(message).hex() for message in messages]}
+    assert golden("crdt-frontier", actual) == actual
+
+
+def test_sealed_payloads() -> None:
+    keys = SpaceKeys(SPACE, bytes(32), KeyedRng(b"vectors"))
+    first, prev = keys.seal(LOG, 0, None, b"plaintext"), EntryId(b"p" * 32)
+    second = keys.seal(LOG, 7, prev, bytes(200))
+    assert keys.open(LOG, 0, None, first) == b"plaintext"
+    assert keys.open(LOG, 7, prev, second) == bytes(200)
+    actual: dict[str, Json] = {"epoch_secret": bytes(32).hex(), "payloads": [first.hex(), second.hex()]}
+    assert golden("crdt-payloads", actual) == actual
+    reader = SpaceKeys(SPACE, bytes(32), KeyedRng(b"nothing is drawn to read"))
+    stored = golden("crdt-payloads", actual)["payloads"]
+    assert isinstance(stored, list)
+    assert reader.open(LOG, 0, None, bytes.fromhex(str(stored[0]))) == b"plaintext"
+
+
+def test_chunks_and_manifests() -> None:
+    sealer = ChunkSealer(SPACE, bytes(range(32)))
+    texts = [b"", b"x", b"chunk", bytes(100), bytes(range(256)) * 5]
+    chunks = [sealer.seal(text) for text in texts]
+    for chunk, text in zip(chunks, texts, strict=True):
+        assert bytes(sealer.open(chunk.id, chunk.key, len(text), chunk.ciphertext)) == text
+    refs = [ChunkRef(chunk.id, chunk.key, len(text)) for chunk, text in zip(chunks, texts, strict=True) if text]
+    manifest = write_manifest(refs)
+    assert read_manifest(manifest, sum(ref.length for ref in refs)) == tuple(refs)
+    actual: dict[str, Json] = {
+        "space": SPACE.hex(),
+        "epoch_secret": bytes(range(32)).hex(),
+        "chunker_seed": sealer.chunker_seed,
+        "chunks": [
+            {"text": text.hex(), "id": chunk.id.hex(), "key": chunk.key.hex(), "sealed": bytes(chunk.ciphertext).hex()}
+            for chunk, text in zip(chunks, texts, strict=True)
+        ],
+        "manifest": manifest.hex(),
+    }
+    assert golden("chunkstore-sealing", actual) == actual
