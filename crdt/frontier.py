@@ -2,7 +2,8 @@
 
 Both sides announce the heads they hold; each asks for the ranges it lacks and receives them in causal order. Chains are
 gap-free, so the cost follows the authors that changed, not the size of the logs (crdt-sync report 3.4). Announcements
-are idempotent and may be lost, repeated or reordered.
+are idempotent; a repeated or stale one costs a request at most, and the next one, or the next connection, puts it
+right.
 """
 
 from collections.abc import Mapping

@@ -39,6 +39,10 @@ class Positions(Protocol):
         """Where `entry` stands, or None if it was never admitted."""
         ...
 
+    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
+        """The admitted entry with this number."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -175,7 +179,7 @@ class Logs:
             return Refused(entry.id, "its clock is not ahead of what it depends on")
         head = self.heads.get(body.author)
         if head is not None and head.seq >= body.seq:
-            return Forked(entry, head.id)
+            return Forked(entry, self._positions.entry_at(body.author, body.seq) or head.id)
         if _ahead(entry, now_us):
             return Waiting(entry.id, None, hlc_us(body.hlc) - MAX_CLOCK_AHEAD_US)
         if reason := allow(entry):

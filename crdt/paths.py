@@ -51,8 +51,12 @@ def conflict_path(path: bytes, device_name: str, hlc: int, salt: bytes | None) -
     device = "".join(c if c.isalnum() or c in " -_." else "_" for c in device_name).strip(". ") or "device"
     when = hlc_utc(hlc).strftime("%Y-%m-%d %H-%M-%S")
     inner = f"{device[:40]}, {when}"
-    room = MAX_COMPONENT_BYTES - len(inner.encode()) - len(dot + extension) - len(b" (, )") - 32
-    if len(stem) > room:
+    added = len(inner.encode()) + len(dot + extension) + len(b" (, )") + 32
+    too_deep = len(directory + slash) + added >= MAX_PATH_BYTES
+    if too_deep:
+        directory, slash = b"", b""  # no room for a longer name there: the copy is shown at the root
+    room = min(MAX_COMPONENT_BYTES, MAX_PATH_BYTES - len(directory + slash)) - added
+    if too_deep or len(stem) > room:
         salt = hashlib.sha256(path + (salt or b"")).digest()[:16]
         stem = stem[:room]
     if salt is not None:

@@ -21,6 +21,7 @@ from latticework.wire import (
     SignatureProvider,
     Signer,
     SpaceId,
+    Text,
     decode,
     encode,
     encode_plain,
@@ -32,7 +33,7 @@ from .entry import LANE_FILES, LANE_LOG, Entry, write_entry
 from .filetree import FileOperations, FileTree, Put
 from .hlc import next_hlc
 from .logs import Admitted, Forked, Head, Logs, Positions, Refused, Waiting
-from .params import BATCH_PAYLOAD_BYTES, MAX_DEPS, MAX_OPS_PER_ENTRY, MAX_PAYLOAD_BYTES
+from .params import BATCH_PAYLOAD_BYTES, MAX_DEPS, MAX_NAME_BYTES, MAX_OPS_PER_ENTRY, MAX_PAYLOAD_BYTES
 from .ports import PayloadCipher
 from .roster import Roster
 
@@ -58,10 +59,12 @@ class SpaceGenesis:
 class LogOpen:
     """The payload of a log's first entry: which device writes it, and that device's composite signature.
 
-    It is sealed like every payload, so that only members can tell whose log this is.
+    It is sealed like every payload, so that only members can tell whose log this is. `name` is what the device was
+    called then: conflict copies are named after it, so it must be the same on every replica at any time.
     """
 
     device: Annotated[DeviceId, Bytes(32)]
+    name: Annotated[str, Text(MAX_NAME_BYTES)]
     signature: Annotated[bytes, Bytes(3373)]
 
 
@@ -96,6 +99,7 @@ class SpaceReplica:
         self._covered: dict[LogId, dict[LogId, int]] = {}
         self.logs = Logs(positions)
         self.authors: dict[LogId, DeviceId] = {}
+        self._names: dict[LogId, str] = {}
         self.tree = FileTree(self.author_name)
 
     @property
@@ -104,9 +108,8 @@ class SpaceReplica:
         return self.logs.heads
 
     def author_name(self, log: LogId) -> str:
-        """The name of the device that writes `log`."""
-        member = self.roster.members.get(self.authors.get(log, DeviceId(b"")))
-        return "unknown" if member is None else member.certificate.name
+        """What the device that writes `log` was called when it opened it."""
+        return self._names.get(log, "unknown")
 
     def restore(self, entry: Entry) -> None:
         """Take back an entry that an earlier run admitted; raises MalformedError if the store was changed."""
@@ -136,8 +139,9 @@ class SpaceReplica:
         log = LogId(signer.public)
         written: list[Stored] = []
         if log not in self.logs.heads:
-            signature = device.sign(self._open_statement(log, own), Label.LOG_OPEN)
-            written += self._append(signer, LANE_LOG, encode(LogOpen(own, signature)), now_us)
+            name = self.roster.members[own].certificate.name
+            signature = device.sign(self._open_statement(log, own, name), Label.LOG_OPEN)
+            written += self._append(signer, LANE_LOG, encode(LogOpen(own, name, signature)), now_us)
         for batch in _batches(puts):
             written += self._append(signer, LANE_FILES, encode(FileOperations(batch)), now_us)
         return written
@@ -212,15 +216,16 @@ class SpaceReplica:
         member = self.roster.members.get(opening.device)
         if member is None:
             return "its device is not on the roster"
-        statement = self._open_statement(log, opening.device)
+        statement = self._open_statement(log, opening.device, opening.name)
         key = member.certificate.signing_key
         if not self._signatures.verify(key, statement, opening.signature, Label.LOG_OPEN):
             return "the device's signature on its log does not verify"
         self.authors[log] = opening.device
+        self._names[log] = opening.name
         return None
 
-    def _open_statement(self, log: LogId, device: DeviceId) -> bytes:
-        return encode_plain([self.space, log, device])
+    def _open_statement(self, log: LogId, device: DeviceId, name: str) -> bytes:
+        return encode_plain([self.space, log, device, name])
 
 
 def _batches(puts: Iterable[Put]) -> list[tuple[Put, ...]]:

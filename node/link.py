@@ -120,6 +120,11 @@ class Link:
         """Our roster grew."""
         self._roster_due = True
         self._dirty |= dict.fromkeys(self._hub.spaces)
+        for identifier, sync in self._syncs.items():
+            # Entries of a device that was unknown until now were refused: they are asked for again.
+            for action in sync.retry():
+                if isinstance(action, fs.Send):
+                    self._requests.append(AboutSpace(identifier, action.message))
         self._wake.set()
 
     def state(self, space: SpaceId) -> FrontierSync | None:
@@ -133,6 +138,8 @@ class Link:
                 case RosterHashes(hashes):
                     self._roster_answer = tuple(hashes)
                     self._roster_missing = True
+                    # We lack some too: our own hashes ask for them.
+                    self._roster_due |= any(known not in self._hub.roster.records for known in hashes)
                     self._wake.set()
                 case RosterRecords(records):
                     await self._hub.take_roster(records)

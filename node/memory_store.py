@@ -5,7 +5,7 @@ from typing import final
 
 from latticework.crdt import Entry, Position
 from latticework.crdt.frontier import Range
-from latticework.wire import ChunkId, EntryId, encode
+from latticework.wire import ChunkId, EntryId, LogId, encode
 
 from .store import DiskChange, Piece, Place, Row
 
@@ -32,6 +32,12 @@ class MemoryStore:
 
     def position(self, entry: EntryId) -> Position | None:
         return self._positions.get(entry)
+
+    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
+        for entry in self._entries:
+            if entry.body.author == log and entry.body.seq == seq:
+                return entry.id
+        return None
 
     def remember(self, entry: Entry) -> None:
         self._positions[entry.id] = Position(entry.body.author, entry.body.seq, entry.body.hlc)

@@ -243,10 +243,10 @@ class Space:
             reply.done.set()
 
     async def _do_publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
-        also_gone = {change.path for change in changes if change.found is None and self._shows(change)}
+        also_changed = {change.path for change in changes if self._shows(change)}
         puts: list[Put] = []
         for change in changes:
-            puts += self._puts(change, also_gone, rows)
+            puts += self._puts(change, also_changed, rows)
         written = self._write(puts)
         result: dict[bytes, Row | None] = {}
         disk: list[DiskChange] = []
@@ -266,7 +266,7 @@ class Space:
         shown = self.tree.shown.get(change.path)
         return shown is not None and change.row is not None and not set(change.row.dots).isdisjoint(shown.dots)
 
-    def _puts(self, change: LocalChange, also_gone: set[bytes], rows: Mapping[bytes, Row]) -> list[Put]:
+    def _puts(self, change: LocalChange, also_changed: set[bytes], rows: Mapping[bytes, Row]) -> list[Put]:
         path, found, row = change.path, change.found, change.row
         shown = self.tree.shown.get(path)
         # What lost its name here and was taken away before its copy was written has no content anywhere: it is settled.
@@ -280,13 +280,13 @@ class Space:
         if found is None:
             if row is None or not self._shows(change):
                 return settled
-            return self.tree.puts_for(path, Deleted(), row.dots, also_gone | unwritten)
+            return self.tree.puts_for(path, Deleted(), row.dots, also_changed | unwritten)
         if shown is not None and content_key(shown.value) == content_key(found.value):
             if row is None or row.dots != shown.dots or shown.value == found.value:
                 return settled
         elif isinstance(found.value, Directory) and self.tree.is_directory(path):
             return settled
-        return self.tree.puts_for(path, found.value, () if row is None else row.dots, unwritten)
+        return self.tree.puts_for(path, found.value, () if row is None else row.dots, also_changed | unwritten)
 
     def _row_after(self, change: LocalChange) -> Row | None:
         if change.found is None:

@@ -93,6 +93,12 @@ class SqliteStore:
                 return Position(LogId(cast("bytes", key)), cast("int", seq), _unsigned(cast("int", hlc)))
         return None
 
+    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
+        query = "SELECT id FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq=?"
+        with self._lock, self._translated():
+            found = self._db.execute(query, (log, seq)).get
+        return EntryId(found) if isinstance(found, bytes) else None
+
     def remember(self, entry: Entry) -> None:
         self._uncommitted[entry.id] = Position(entry.body.author, entry.body.seq, entry.body.hlc)
 

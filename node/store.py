@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from latticework.crdt import Dot, Entry, Position
 from latticework.crdt.frontier import Range
-from latticework.wire import ChunkId, EntryId, StoreError
+from latticework.wire import ChunkId, EntryId, LogId, StoreError
 
 
 class StoreCorruptError(StoreError):
@@ -84,6 +84,10 @@ class SpaceStore(Protocol):
 
     def position(self, entry: EntryId) -> Position | None:
         """Where an entry stands; includes entries of `remember` that are not committed yet."""
+        ...
+
+    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
+        """The stored entry with this number."""
         ...
 
     def remember(self, entry: Entry) -> None:

@@ -299,7 +299,6 @@ def different(before: dict[bytes, Shown], after: dict[bytes, Shown]) -> set[byte
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
 
 
-@pytest.mark.xfail(strict=True, reason="copies are named by the roster of the moment, which is not in the causal past")
 @pytest.mark.unit
 def test_a_tree_that_was_built_before_a_device_got_a_second_name_equals_one_built_after() -> None:
     """Two certificates for one device: the smaller hash names it, whichever came first."""

@@ -278,11 +278,10 @@ def test_a_fork_is_reported_remembered_and_not_admitted() -> None:
     assert node.logs.heads[LogId(A.public)].id == two.id
     assert isinstance(node.offer(entry(A, other, 3))[0], Waiting), "the other branch never goes on"
     second_first = entry(A, None, 9)
-    assert node.offer(second_first) == [Forked(second_first, two.id)]
+    assert node.offer(second_first) == [Forked(second_first, one.id)]
     assert node.logs.forked == {LogId(A.public): (two.id, other.id)}, "two are enough"
 
 
-@pytest.mark.xfail(strict=True, reason="Forked.other is the head of the log, not the entry with the same number")
 @pytest.mark.unit
 def test_a_fork_deep_in_a_log_names_the_entry_with_the_same_number() -> None:
     chain = history([(0, False)] * 4)

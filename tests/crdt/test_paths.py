@@ -61,7 +61,6 @@ def test_long_names_that_differ_at_their_end_only_have_different_copies() -> Non
 
 
 @pytest.mark.unit
-@pytest.mark.xfail(strict=True, reason="a path near 4096 bytes has a copy that no operation can name")
 def test_the_copy_of_the_longest_path_can_be_written_too() -> None:
     path = b"d/" * 2045 + b"x" * 6
     assert path_refusal(path) is None

@@ -49,8 +49,8 @@ def replicas() -> tuple[Replica, Replica]:
 
 def opening(writer: Device, *, log: Ed25519Signer = LOG, claims: Device | None = None, space: SpaceId = SPACE) -> Entry:
     claimed = (claims or writer).id
-    statement = encode_plain([space, LogId(log.public), claimed])
-    payload = encode(LogOpen(claimed, writer.signer.sign(statement, Label.LOG_OPEN)))
+    statement = encode_plain([space, LogId(log.public), claimed, writer.name])
+    payload = encode(LogOpen(claimed, writer.name, writer.signer.sign(statement, Label.LOG_OPEN)))
     return write_entry(SPACE, log, seq=0, prev=None, deps=(), hlc=1, lane=LANE_LOG, payload=payload)
 
 

@@ -164,8 +164,8 @@ def test_entries_and_file_operations() -> None:
         "log": LOG.hex(),
         "entries": [{"id": entry.id.hex(), "envelope": encode(entry.envelope).hex()} for entry in entries()],
         "operations": encode(operations()).hex(),
-        "log_open": encode(LogOpen(DeviceId(b"d" * 32), bytes(3373)))[:80].hex(),
-        "log_open_statement": encode_plain([SPACE, LOG, b"d" * 32]).hex(),
+        "log_open": encode(LogOpen(DeviceId(b"d" * 32), "laptop", bytes(3373)))[:80].hex(),
+        "log_open_statement": encode_plain([SPACE, LOG, b"d" * 32, "laptop"]).hex(),
         "genesis": encode(genesis).hex(),
         "genesis_space": genesis.space.hex(),
         "frontier_root": frontier_root(

@@ -55,6 +55,9 @@ class MemoryPositions:
     def position(self, entry: EntryId) -> Position | None:
         return self.known.get(entry)
 
+    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
+        return next((key for key, p in self.known.items() if (p.log, p.seq) == (log, seq)), None)
+
     def remember(self, entry: Entry) -> None:
         self.known[entry.id] = Position(entry.body.author, entry.body.seq, entry.body.hlc)
 

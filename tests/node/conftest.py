@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from .devices import Device, Pair, copy_homes, until
+from .devices import Device, Pair, copy_homes, receive, send
 
 
 def free_ports(count: int) -> list[int]:
@@ -45,8 +45,6 @@ async def _make_pair(pair: Pair) -> None:
 
 async def join(sponsor: Device, joiner: Device) -> None:
     """Pair through the control sockets, the sponsor saying yes."""
-    from .devices import receive, send  # noqa: PLC0415
-
     stream = await trio.open_unix_socket(str(sponsor.home.socket))
     async with stream, trio.open_nursery() as nursery:
         await send(stream, {"do": "pair"})
@@ -85,6 +83,3 @@ async def running(pair: Pair) -> Pair:
     await pair.share()
     await pair.in_step()
     return pair
-
-
-__all__ = ["until"]

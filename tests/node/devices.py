@@ -1,3 +1,4 @@
+# ruff: noqa: T201  # the test is the only task; seeds and figures are printed
 """Real nodes in real processes: started, paired, killed, suspended and watched through their control sockets."""
 
 import os
@@ -321,7 +322,7 @@ def tree(root: Path, *, times: bool = True) -> dict[bytes, tuple[object, ...]]:
             status = os.lstat(path)
             relative = path[len(base) + 1 :]
             if stat.S_ISLNK(status.st_mode):
-                found[relative] = ("link", os.readlink(path))
+                found[relative] = ("link", os.readlink(path))  # noqa: PTH115
             elif stat.S_ISDIR(status.st_mode):
                 found[relative] = ("directory",)
             elif stat.S_ISREG(status.st_mode):

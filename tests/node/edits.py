@@ -31,8 +31,19 @@ class Editor:
 
     def edit(self, count: int) -> None:
         actions = [
-            self._write, self._write, self._write, self._write, self._append, self._rename, self._delete, self._mkdir,
-            self._link, self._chmod, self._file_to_directory, self._directory_to_file, self._rename_directory,
+            self._write,
+            self._write,
+            self._write,
+            self._write,
+            self._append,
+            self._rename,
+            self._delete,
+            self._mkdir,
+            self._link,
+            self._chmod,
+            self._file_to_directory,
+            self._directory_to_file,
+            self._rename_directory,
         ]
         for _ in range(count):
             # The node works in the same tree: what it moves away under us is tried again another time.

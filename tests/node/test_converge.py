@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from .devices import Dice, Pair, assert_same, contents, items, tree
+from .devices import Dice, Pair, assert_same, contents, items, tree, until
 from .edits import Editor
 
 pytestmark = pytest.mark.wire
@@ -73,8 +73,6 @@ async def test_a_directory_moved_over_another_brings_its_content(running: Pair) 
     (one.folder / "a").rmdir()
     outside.rename(one.folder / "a")
 
-    from .devices import until  # noqa: PLC0415
-
     async def arrived() -> bool | None:
         return (two.folder / "a" / "deep" / "new").exists() or None
 
@@ -93,10 +91,8 @@ async def test_a_file_replaced_by_a_directory_moved_in_brings_its_content(runnin
     (one.folder / "a").unlink()
     outside.rename(one.folder / "a")
 
-    from .devices import until  # noqa: PLC0415
-
     async def arrived() -> bool | None:
-        return (two.folder / "a").is_dir() and (two.folder / "a" / "inside").exists() or None
+        return ((two.folder / "a").is_dir() and (two.folder / "a" / "inside").exists()) or None
 
     await until(arrived, "what is in the moved directory", 15)
     await running.in_step(rescan=False)

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from .devices import Device, Pair, assert_no_number_twice, assert_same, contents, entries_of, items, tree
+from .devices import Device, Pair, assert_no_number_twice, assert_same, contents, entries_of, items, tree, until
 from .test_disks import some_files
 
 pytestmark = pytest.mark.wire
@@ -83,11 +83,21 @@ def one_byte_of_a_payload(database: Path) -> None:
         file.write(bytes([data[place] ^ 0xFF]))
 
 
-DAMAGES = [one_byte_of_a_payload, random_bytes_in_the_middle, every_other_page, truncated, emptied, garbage, damaged_journal]
+DAMAGES = [
+    one_byte_of_a_payload,
+    random_bytes_in_the_middle,
+    every_other_page,
+    truncated,
+    emptied,
+    garbage,
+    damaged_journal,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-async def test_a_damaged_database_is_rebuilt_from_peer_and_folder(running: Pair, damage: Callable[[Path], None]) -> None:
+async def test_a_damaged_database_is_rebuilt_from_peer_and_folder(
+    running: Pair, damage: Callable[[Path], None]
+) -> None:
     one, two = running.both
     some_files(one.folder, 120)
     (two.folder / "two's").write_text("written by two")
@@ -209,7 +219,7 @@ def renamed_into_place(device: Device, older: Path) -> None:
 )
 @pytest.mark.parametrize("alone", [False, True])
 async def test_an_older_copy_of_a_home_opens_a_new_log(
-    running: Pair, restore: Callable[[Device, Path], None], alone: bool
+    running: Pair, restore: Callable[[Device, Path], None], alone: bool  # noqa: FBT001
 ) -> None:
     one, two = running.both
     some_files(one.folder, 30)
@@ -232,8 +242,6 @@ async def test_an_older_copy_of_a_home_opens_a_new_log(
     await one.start()
     if alone:
         # It writes before anybody can tell it what it had written once.
-        from .devices import until  # noqa: PLC0415
-
         async def written() -> bool | None:
             return (await one.folder_status())["state"] == "in step" or None
 

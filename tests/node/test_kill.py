@@ -1,3 +1,4 @@
+# ruff: noqa: T201  # the test is the only task; seeds and figures are printed
 """SIGKILL at any moment: nothing is lost, no number is used twice, both trees end the same."""
 
 import os

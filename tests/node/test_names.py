@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC221, ASYNC230, ASYNC240  # the test is the only task; seeds and figures are printed
 """Names: whatever the file system allows travels, and what a malicious member writes never leads outside."""
 
 import os
@@ -9,7 +10,7 @@ import trio
 
 from latticework.crdt import Directory, File, Inline, Put, Symlink, shown_name
 
-from .devices import Pair, assert_same, items, tree, until
+from .devices import Pair, assert_same, tree, until
 from .traitor import write_as
 
 pytestmark = pytest.mark.wire
@@ -26,8 +27,16 @@ NAMES = [
     b"case",
     b"back\\slash",
     b" leading and trailing ",
-    b"con.", b"*?<>|:", b"-rf", b"$(reboot)", b"quote'\"", b"\x01\x7f",
-    b".hidden", b"...", b".. ", b"..a",
+    b"con.",
+    b"*?<>|:",
+    b"-rf",
+    b"$(reboot)",
+    b"quote'\"",
+    b"\x01\x7f",
+    b".hidden",
+    b"...",
+    b".. ",
+    b"..a",
 ]
 
 
@@ -66,7 +75,8 @@ async def test_a_status_with_such_names_is_escaped(running: Pair) -> None:
             assert "Traceback" not in shown.stderr
             assert shown.stdout.replace("\n", "").isprintable(), arguments
         why = await running.one.lattice("why", os.fsdecode(os.fsencode(running.one.folder) + b"/" + NAMES[2]))
-        assert "\\x1b" in why.stdout and "\x1b" not in why.stdout
+        assert "\\x1b" in why.stdout
+        assert "\x1b" not in why.stdout
     finally:
         subprocess.run(["umount", "-l", two.folder], check=True)
 
@@ -82,8 +92,21 @@ async def test_why_takes_a_name_that_is_no_utf_8(running: Pair) -> None:
 
 
 HOSTILE = [
-    b"../escaped", b"/tmp/lattice-escaped", b"a/../../escaped", b"a/./b", b"a//b", b"nul\x00byte", b"x" * 256,
-    b".lattice/folder", b".LATTICE/folder", b".Lattice", b".lattice/tmp/x", b"..", b".", b"a/..", b"",
+    b"../escaped",
+    b"/tmp/lattice-escaped",
+    b"a/../../escaped",
+    b"a/./b",
+    b"a//b",
+    b"nul\x00byte",
+    b"x" * 256,
+    b".lattice/folder",
+    b".LATTICE/folder",
+    b".Lattice",
+    b".lattice/tmp/x",
+    b"..",
+    b".",
+    b"a/..",
+    b"",
 ]
 
 
@@ -156,7 +179,9 @@ async def test_a_symlink_swapped_in_for_a_directory_is_never_followed(running: P
     assert not list(outside.iterdir())
 
 
-@pytest.mark.xfail(strict=True, reason="FolderRoot._directory and walk recurse once per directory: RecursionError ends the node")
+@pytest.mark.xfail(
+    strict=True, reason="FolderRoot._directory and walk recurse once per directory: RecursionError ends the node"
+)
 async def test_a_path_of_two_thousand_directories_ends_no_node(running: Pair) -> None:
     one, two = running.both
     (one.folder / "harmless").write_text("harmless")
@@ -181,6 +206,3 @@ async def test_a_path_of_two_thousand_directories_ends_no_node(running: Pair) ->
 def test_names_are_escaped_for_people() -> None:
     assert shown_name(b"a\x1b[31m\xff\n\\") == "a\\x1b[31m\\xff\\x0a\\\\"
     assert shown_name("\u202e".encode()) == "\\u202e"
-
-
-__all__ = ["items"]

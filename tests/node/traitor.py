@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import trio
-
-from latticework.crdt import Put, Roster, SpaceReplica
+from latticework.crdt import Put, Roster
 from latticework.handshake import MlKem1024, SealedFileVault, load_keys
 from latticework.handshake.epochs import SpaceKeys
 from latticework.node.account import space_of
@@ -32,14 +30,18 @@ def write_as(device: Device, puts: Sequence[Put]) -> None:
     keys = load_keys(secrets.device_seeds, MlKem1024(), signatures)
     store = SqliteStore(device.database, identifier, bytes(16))
     space = Space(
-        identifier, roster, SpaceKeys(identifier, known.epoch_secret, rng), store,
+        identifier,
+        roster,
+        SpaceKeys(identifier, known.epoch_secret, rng),
+        store,
         SpaceIdentity(keys.device, keys.signer, secrets.log_secret),
-        signatures=signatures, clock=clock, rng=rng, threads=WorkerThreads(), on_change=lambda _: None,
+        signatures=signatures,
+        clock=clock,
+        rng=rng,
+        threads=WorkerThreads(),
+        on_change=lambda _: None,
     )
     space.load()
     written = space._write(puts)
     store.commit([stored.entry for stored in written], [], durable=True)
     store.close()
-
-
-__all__ = ["SpaceReplica", "trio"]
