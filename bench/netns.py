@@ -19,7 +19,9 @@ def enter() -> None:
     """Start this script again inside new namespaces (once); ends it with a message when that is not possible."""
     if os.environ.get(_INSIDE) != "1":
         if os.geteuid() != 0:
-            raise SystemExit("this benchmark makes a network namespace and needs root (for example: sudo -E env PATH=$PATH)")
+            raise SystemExit(
+                "this benchmark makes a network namespace and needs root (for example: sudo -E env PATH=$PATH)"
+            )
         missing = [tool for tool in ("unshare", "ip") if shutil.which(tool) is None]
         if missing:
             raise SystemExit(f"not installed: {', '.join(missing)} (Debian: util-linux, iproute2)")

@@ -170,7 +170,9 @@ class Meter:
             time.sleep(0.5)
             if sum(self._now()) - sum(before) <= 0.03:
                 break
-        return [now - then for now, then in zip(self._now(), self._cpu, strict=True)], (netns.wire_bytes() - self._wire) / 1e6
+        return [now - then for now, then in zip(self._now(), self._cpu, strict=True)], (
+            netns.wire_bytes() - self._wire
+        ) / 1e6
 
     def _now(self) -> list[float]:
         return [netns.cpu_s(pid) for pid in self._pids]
@@ -191,7 +193,19 @@ class Profiler:
         running = []
         for side, pid in (("a", pair.a.pid), ("b", pair.b.pid)):
             output = self._directory / f"{phase}-{side}.raw"
-            command = [self._program, "record", *self._options, "-p", str(pid), "-f", "raw", "-d", "100000", "-o", str(output)]
+            command = [
+                self._program,
+                "record",
+                *self._options,
+                "-p",
+                str(pid),
+                "-f",
+                "raw",
+                "-d",
+                "100000",
+                "-o",
+                str(output),
+            ]
             running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         time.sleep(1.5)
         try:
@@ -362,13 +376,19 @@ class _Latency:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="64 MiB, 500 files and one run: within a minute")
-    parser.add_argument("--scratch", type=Path, metavar="DIR", help="where the folders are made (default: the temporary directory)")
+    parser.add_argument(
+        "--scratch", type=Path, metavar="DIR", help="where the folders are made (default: the temporary directory)"
+    )
     parser.add_argument("--tmpfs", action="store_true", help="work in memory: leaves the disk out; needs 8 GiB free")
     parser.add_argument("--runs", type=int, metavar="N", help="runs of bulk, prepend and small (default: 3, quick: 1)")
-    parser.add_argument("--only", nargs="+", choices=PHASES, default=list(PHASES), metavar="PHASE", help=", ".join(PHASES))
+    parser.add_argument(
+        "--only", nargs="+", choices=PHASES, default=list(PHASES), metavar="PHASE", help=", ".join(PHASES)
+    )
     parser.add_argument("--ours-only", action="store_true", help="leave the peers out")
     parser.add_argument("--profile", metavar="PY_SPY", help="record every phase of ours with this py-spy")
-    parser.add_argument("--profile-to", type=Path, metavar="DIR", help="where its raw stacks go (default: the temporary directory)")
+    parser.add_argument(
+        "--profile-to", type=Path, metavar="DIR", help="where its raw stacks go (default: the temporary directory)"
+    )
     parser.add_argument("--profile-options", default="", help="passed to it, for example '--gil -r 250'")
     arguments = parser.parse_args()
     netns.enter()

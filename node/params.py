@@ -32,8 +32,9 @@ DIAL_TIMEOUT_S = 10.0
 INBOX_COMMANDS = 64
 """Commands waiting for the task that owns a space; senders wait when it is full."""
 MAX_CONNECTIONS = 256
-PREVIOUS_SHARE = 0.05
-"""Replaced and deleted files are kept up to this share of the folder's size (decisions 21 and 24)."""
+PREVIOUS_SHARE = 0.03
+"""Replaced and deleted files are kept up to this share of the folder's size; with index and manifests that stays below
+5 % (decisions 21 and 24)."""
 HANDSHAKE_BURST = 32
 HANDSHAKE_REFILL_US = 500_000
 """Inbound handshakes of one host: 32 at once, then two a second; chosen here."""

@@ -15,14 +15,15 @@ from latticework.chunkstore import TAG_BYTES
 from latticework.crdt import ChunkRef, Directory, File, Shown
 from latticework.wire import ChunkId, StoreError, Threads, padme
 
-from ..params import RETRY_FIRST_S, RETRY_LAST_S, SMALL_BATCH_FILES
+from ..params import PREVIOUS_SHARE, RETRY_FIRST_S, RETRY_LAST_S, SMALL_BATCH_FILES
 from ..store import DiskChange, Row
 from .bring import Assembler, Job, job_for, remove_paths
 from .groups import in_groups
 from .ledger import FolderLedger
 from .ports import ChunkFetcher
+from .previous import trim_previous
 from .reasons import Pending, Reason
-from .root import FolderStoppedError
+from .root import FolderRoot, FolderStoppedError
 
 _APPLY_BATCH_BYTES = 64 << 20
 
@@ -190,7 +191,9 @@ class Applying:
     def _install(self, jobs: list[Job]) -> list[DiskChange]:
         with self._ledger.open_root() as root:
             self._assembler.finish(root, jobs)
-            return self._assembler.install(root, jobs)
+            changes = self._assembler.install(root, jobs)
+            self._trim_previous(root)
+            return changes
 
     def _note_outcome(self, job: Job) -> None:
         if job.failure is None:
@@ -226,7 +229,14 @@ class Applying:
 
     def _remove_now(self, doomed: Sequence[tuple[bytes, Row]]) -> tuple[list[bytes], dict[bytes, Pending]]:
         with self._ledger.open_root() as root:
-            return remove_paths(root, doomed)
+            outcome = remove_paths(root, doomed)
+            self._trim_previous(root)
+            return outcome
+
+    def _trim_previous(self, root: FolderRoot) -> None:
+        if root.kept_bytes:
+            folder_bytes = sum(row.size for row in self._ledger.rows.values())
+            trim_previous(root, int(folder_bytes * PREVIOUS_SHARE))
 
 
 def _sealed_bytes(ref: ChunkRef) -> int:

@@ -7,6 +7,7 @@ worker threads.
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections import OrderedDict
@@ -22,6 +23,10 @@ from ..store import Row
 
 _MARKER = b"folder"
 _TEMPORARY = b"tmp"
+PREVIOUS = b"previous"
+"""Directory of ours for the version that a change from elsewhere replaced or deleted (decision 24)."""
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+"""What file systems without hard links answer."""
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 64
 
@@ -47,6 +52,7 @@ class FolderRoot:
         self._descriptor = descriptor
         self._directories: OrderedDict[bytes, int] = OrderedDict()
         self._touched: set[bytes] = set()
+        self.kept_bytes = 0
 
     @classmethod
     def create(cls, path: Path, folder_id: bytes) -> None:
@@ -170,12 +176,13 @@ class FolderRoot:
             except FileExistsError:
                 raise LocalChangeError(f"{path!r} appeared") from None
             except OSError as error:
-                if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}:
+                if error.errno not in _NO_LINKS:
                     raise
                 os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
             else:
                 os.unlink(temporary, dir_fd=source)
         else:
+            self._keep_previous(directory, name, path, expected)
             os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
@@ -223,6 +230,7 @@ class FolderRoot:
                 self._forget(path)
                 os.rmdir(name, dir_fd=directory)
             else:
+                self._keep_previous(directory, name, path, expected)
                 os.unlink(name, dir_fd=directory)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
@@ -284,13 +292,34 @@ class FolderRoot:
             os.close(self._directories.pop(known))
         self._touched.discard(path)
 
-    def _temporary(self) -> int:
-        own = MARKER_DIRECTORY + b"/" + _TEMPORARY
+    def own_directory(self, name: bytes) -> int:
+        """A descriptor of one of our own directories, made if need be; valid until this root is closed."""
+        own = MARKER_DIRECTORY + b"/" + name
         try:
             return self._directory(own)
         except FileNotFoundError:
-            os.mkdir(_TEMPORARY, 0o700, dir_fd=self._directory(MARKER_DIRECTORY))
+            os.mkdir(name, 0o700, dir_fd=self._directory(MARKER_DIRECTORY))
             return self._directory(own)
+
+    def _temporary(self) -> int:
+        return self.own_directory(_TEMPORARY)
+
+    def _keep_previous(self, directory: int, name: bytes, path: bytes, row: Row) -> None:
+        """Link the file that is about to go into `PREVIOUS`, in place of what was kept for its path before."""
+        if row.kind != "f":
+            return
+        key = hashlib.sha256(path).hexdigest()[:16].encode()
+        kept, fresh = self.own_directory(PREVIOUS), key + b".new"
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(fresh, dir_fd=kept)
+            os.link(name, fresh, src_dir_fd=directory, dst_dir_fd=kept, follow_symlinks=False)
+            os.rename(fresh, key + b" " + name[:200], src_dir_fd=kept, dst_dir_fd=kept)
+        except OSError as error:
+            if error.errno not in _NO_LINKS | {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            return
+        self.kept_bytes += row.size
 
     def _read_marker(self) -> bytes:
         own = os.open(MARKER_DIRECTORY, _DIRECTORY_FLAGS, dir_fd=self._descriptor)

@@ -1,0 +1,83 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from latticework.crdt import File, Inline
+from latticework.node.folders.content import row_of
+from latticework.node.folders.previous import trim_previous
+from latticework.node.folders.root import FolderRoot, LocalChangeError
+from latticework.node.store import Row
+
+pytestmark = pytest.mark.unit
+
+FOLDER = bytes(32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "folder"
+    FolderRoot.create(path, FOLDER)
+    return path
+
+
+def row(path: Path) -> Row:
+    return row_of(File(0, 0, False, Inline(())), path.lstat(), ())
+
+
+def temporary(root: FolderRoot, text: bytes) -> bytes:
+    descriptor = root.open_temporary(b"new", fresh=True)
+    os.write(descriptor, text)
+    os.close(descriptor)
+    return b"new"
+
+
+def kept(folder: Path) -> dict[str, str]:
+    found = sorted((folder / ".lattice" / "previous").iterdir())
+    return {path.name.partition(" ")[2]: path.read_text() for path in found}
+
+
+def test_a_replaced_file_is_kept_and_only_its_last_version(folder: Path) -> None:
+    note = folder / "note.txt"
+    note.write_text("first")
+    with FolderRoot.open(folder, FOLDER) as root:
+        root.install(temporary(root, b"second"), b"note.txt", row(note))
+        assert note.read_text() == "second"
+        assert kept(folder) == {"note.txt": "first"}
+        root.install(temporary(root, b"third"), b"note.txt", row(note))
+    assert kept(folder) == {"note.txt": "second"}
+
+
+def test_a_deleted_file_is_kept(folder: Path) -> None:
+    note = folder / "note.txt"
+    note.write_text("text")
+    with FolderRoot.open(folder, FOLDER) as root:
+        root.remove(b"note.txt", row(note))
+    assert not note.exists()
+    assert kept(folder) == {"note.txt": "text"}
+
+
+def test_a_file_that_changed_meanwhile_is_neither_replaced_nor_removed_nor_kept(folder: Path) -> None:
+    note = folder / "note.txt"
+    note.write_text("text")
+    old = row(note)
+    note.write_text("other text")
+    with FolderRoot.open(folder, FOLDER) as root:
+        with pytest.raises(LocalChangeError):
+            root.install(temporary(root, b"new"), b"note.txt", old)
+        with pytest.raises(LocalChangeError):
+            root.remove(b"note.txt", old)
+    assert note.read_text() == "other text"
+    assert not (folder / ".lattice" / "previous").exists()
+
+
+def test_the_versions_that_went_first_are_dropped_beyond_the_budget(folder: Path) -> None:
+    with FolderRoot.open(folder, FOLDER) as root:
+        for number in range(5):
+            path = folder / f"{number}"
+            path.write_text("x" * 100)
+            root.remove(str(number).encode(), row(path))
+        trim_previous(root, 250)
+        assert len(kept(folder)) == 2
+        trim_previous(root, 0)
+    assert kept(folder) == {}
