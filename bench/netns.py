@@ -1,7 +1,7 @@
 """Private namespaces, and what the kernel counts in them: wire bytes, CPU, memory.
 
-Only `lo` exists in the network namespace, so its counter holds the bytes of the measured processes and nothing leaves the
-machine. The mounts are private, so a tmpfs goes with them; the processes are, so none outlives the benchmark.
+Only `lo` exists in the network namespace, so its counter holds the bytes of the measured processes and nothing leaves
+the machine. The mounts are private, so a tmpfs goes with them; the processes are, so none outlives the benchmark.
 """
 
 import mmap
@@ -37,7 +37,7 @@ def mount_tmpfs(path: Path) -> None:
 
 
 def warm_memory(count: int) -> None:
-    """Touch `count` bytes of memory and give them back, so that what is measured next finds pages that are really there.
+    """Touch `count` bytes of memory and give them back: what is measured next finds pages that are really there.
 
     A virtual machine may return its free pages to the host; the first touch then costs up to ten times a copy.
     """

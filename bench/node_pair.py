@@ -1,3 +1,4 @@
+# ruff: noqa: TID251 - real processes on real time
 """Two nodes of ours, paired, with one shared folder: two processes of the `lattice` command."""
 
 import json

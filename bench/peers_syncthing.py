@@ -6,7 +6,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from node_pair import end, wait_for
 
@@ -41,7 +41,7 @@ class Syncthing:
             ["syncthing", "generate", f"--home={self.home}", "--no-default-folder"],
             env=self._environment, check=True, capture_output=True,
         )  # fmt: skip
-        self._config = ElementTree.parse(self.home / "config.xml")
+        self._config = ET.parse(self.home / "config.xml")
         root = self._config.getroot()
         self.id = root.find("device").get("id")
         self._key = root.find("gui/apikey").text
@@ -55,18 +55,18 @@ class Syncthing:
         options = root.find("options")
         for name, value in {**_OFF, "listenAddress": self.listen}.items():
             found = options.find(name)
-            (ElementTree.SubElement(options, name) if found is None else found).text = value
+            (ET.SubElement(options, name) if found is None else found).text = value
         root.find("gui/address").text = self.gui
-        device = ElementTree.SubElement(root, "device", id=other.id, name="other", compression="metadata")
-        ElementTree.SubElement(device, "address").text = other.listen
-        folder = ElementTree.SubElement(
+        device = ET.SubElement(root, "device", id=other.id, name="other", compression="metadata")
+        ET.SubElement(device, "address").text = other.listen
+        folder = ET.SubElement(
             root, "folder", id="bench", path=str(self.folder), type="sendreceive", rescanIntervalS="3600",
             fsWatcherEnabled="true", fsWatcherDelayS=str(delay_s),
         )  # fmt: skip
         for identifier in (self.id, other.id):
-            ElementTree.SubElement(folder, "device", id=identifier)
-        ElementTree.SubElement(folder, "filesystemType").text = "basic"
-        ElementTree.SubElement(folder, "markerName").text = ".stfolder"
+            ET.SubElement(folder, "device", id=identifier)
+        ET.SubElement(folder, "filesystemType").text = "basic"
+        ET.SubElement(folder, "markerName").text = ".stfolder"
         self._config.write(self.home / "config.xml")
 
     def start(self) -> float:

@@ -1,12 +1,13 @@
+# ruff: noqa: TID251 - real processes on real time
 """Two nodes, one folder: bulk, many small files, a shifted file, latency, idle, start-up; beside Syncthing and rsync.
 
     uv run --no-sync python bench/sync.py [--quick] [--scratch DIR | --tmpfs] [--runs N] [--only NAME ...] [--ours-only]
 
-Runs as root in a network namespace that has only `lo`; A and B are two processes there. Each line: name, value, unit, and
-where a peer ran beside it: peer, its value, ratio ours/theirs. Values are medians of the runs, ours and the peers' taken
-in turn. A figure ends when the file or tree stands complete on B; CPU counts on until both sides are quiet. Everything is
-compared byte for byte afterwards. `_a` is the side that has the file first, `_b` the one that gets it. Syncthing (Debian's
-package) is told to scan at once, its watcher would add its delay; rsync goes to a daemon, unencrypted.
+Runs as root in namespaces of its own with only `lo`; A and B are two processes there. Each line: name, value, unit, and
+where a peer ran beside it: peer, its value, ratio ours/theirs. Values are medians of the runs, ours and the peers' in
+turn. A figure ends when the file or tree stands complete on B; CPU counts on until both sides are quiet. Everything is
+compared byte for byte afterwards. `_a` is the side that has the file first, `_b` the one that gets it. Syncthing
+(Debian's package) is told to scan at once, its watcher would add its delay; rsync goes to a daemon, unencrypted.
 """
 
 import argparse
@@ -37,7 +38,7 @@ OURS = NodePair.name
 class Sizes:
     """How much is measured."""
 
-    def __init__(self, quick: bool, runs: int | None) -> None:
+    def __init__(self, *, quick: bool, runs: int | None) -> None:
         self.quick = quick
         self.bulk = (64 if quick else 1024) * MIB
         self.warm = 2 * self.bulk
@@ -396,7 +397,7 @@ def main() -> int:
     phases = [phase for phase in PHASES if phase in arguments.only]
     if "prepend" in phases and "bulk" not in phases:
         phases.insert(0, "bulk")
-    sizes, figures = Sizes(arguments.quick, arguments.runs), Figures()
+    sizes, figures = Sizes(quick=arguments.quick, runs=arguments.runs), Figures()
     profile_to = arguments.profile_to or Path(tempfile.gettempdir()) / "lattice-profile"
     profiler = Profiler(arguments.profile, profile_to, arguments.profile_options.split())
     with tempfile.TemporaryDirectory(prefix="lattice-bench-", dir=arguments.scratch) as name:

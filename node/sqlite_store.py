@@ -186,7 +186,7 @@ class SqliteStore:
             raise StoreCorruptError(f"{self._path} is damaged")
         if self._meta("space") != self._space:
             raise StoreCorruptError(f"{self._path} belongs to another space")
-        self._moved = self._meta("marker") != self._marker()
+        self._moved = self._meta("marker") != self._marker() or self._wal_has_lost_its_end()
 
     def _insert(self, entries: Sequence[Entry]) -> None:
         self._db.executemany(
@@ -251,6 +251,14 @@ class SqliteStore:
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             self._db.execute("PRAGMA synchronous=FULL")
             self._set_meta("marker", self._marker())
+
+    def _wal_has_lost_its_end(self) -> bool:
+        """SQLite drops what follows a damaged frame in silence; it may have been entries that others hold."""
+        frames, _ = self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        page = cast("int", self._db.execute("PRAGMA page_size").get)
+        with suppress(OSError):
+            return self._path.with_name(self._path.name + "-wal").stat().st_size >= 32 + (frames + 1) * (24 + page)
+        return False
 
     def _wal_is_long(self) -> bool:
         with suppress(OSError):

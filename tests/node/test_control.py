@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from typing import cast
 
 import pytest
 import trio
@@ -15,7 +16,7 @@ from latticework.node.control import receive_frame
 from latticework.wire import MalformedError
 
 from .conftest import free_ports
-from .devices import Device, Pair, receive, send, until
+from .devices import Device, Item, Pair, items, receive, send, until
 
 pytestmark = pytest.mark.wire
 
@@ -76,7 +77,7 @@ async def test_a_wrong_code_is_refused_with_12_and_burns_the_code(tmp_path_facto
             assert burned.returncode == 12, burned
         nowhere = await joiner.lattice("--json", "pair", code, "--peer", "/ip4/127.0.0.1/tcp/1", "--yes")
         assert nowhere.returncode == 20, nowhere
-        assert len((await sponsor.status())["devices"]) == 1
+        assert len(items((await sponsor.status())["devices"])) == 1
         for device in (sponsor, joiner):
             device.must_live()
     finally:
@@ -135,7 +136,7 @@ async def test_garbage_on_the_socket_ends_that_connection_only(running: Pair) ->
     ):  # fmt: skip
         stream = await trio.open_unix_socket(str(running.one.home.socket))
         async with stream:
-            await send(stream, request)
+            await send(stream, cast("Item", request))
             with trio.fail_after(20):
                 frame = await receive(stream)
                 while "event" in frame:
@@ -145,7 +146,7 @@ async def test_garbage_on_the_socket_ends_that_connection_only(running: Pair) ->
     await running.in_step()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 def test_any_frame_is_a_map_or_malformed(body: bytes) -> None:
     async def feed() -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: ASYNC221  # the test is the only task; seeds and figures are printed
-"""Disks that go away, fill up, turn read-only or forbid: the state says so, nothing is deleted, it goes on by itself."""
+"""Disks that go away, fill up, turn read-only or forbid: the state says so, nothing is deleted, it goes on."""
 
 import os
 import shutil
@@ -67,7 +67,10 @@ def some_files(folder: Path, count: int = 50) -> None:
 
 
 @pytest.mark.parametrize("lazily", [False, True])
-async def test_an_unmounted_folder_is_stopped_deletes_nothing_and_comes_back(pair: Pair, lazily: bool) -> None:
+async def test_an_unmounted_folder_is_stopped_deletes_nothing_and_comes_back(
+    pair: Pair,
+    lazily: bool,  # noqa: FBT001
+) -> None:
     one, two = pair.both
     disk = one.base / "disk"
     with mounted(disk, "size=64m"):
@@ -110,7 +113,7 @@ async def test_an_unmounted_folder_is_stopped_deletes_nothing_and_comes_back(pai
 
 @pytest.mark.xfail(
     strict=True,
-    reason="nothing looks at the root between events and the ten-minute scan, and the watch stays on the old file system",
+    reason="nothing looks at the root between events and the ten-minute scan; the watch stays on the old disk",
 )
 async def test_a_disk_that_is_mounted_again_is_watched_again(pair: Pair) -> None:
     """A file system that was really gone: what the old watch held on to never speaks again."""
@@ -133,7 +136,7 @@ async def test_a_disk_that_is_mounted_again_is_watched_again(pair: Pair) -> None
             return subprocess.run(command, check=False, capture_output=True).returncode == 0 or None
 
         await until(unmounted, "the disk to be idle", 20)
-        await reaches(one, "stopped")
+        await reaches(one, "stopped", 8)
         assert {path: item for path, item in tree(two.folder).items() if path != b"lost+found"} == {
             path: item for path, item in before.items() if path != b"lost+found"
         }

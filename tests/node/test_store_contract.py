@@ -173,6 +173,25 @@ def test_a_copied_database_is_noticed(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_journal_that_lost_its_end_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "space.db"
+    store = SqliteStore(path, SPACE, bytes(16))
+    for entry in log_of(SIGNERS[0], 6):
+        store.commit([entry], [], durable=True)
+    store.close()
+    again = SqliteStore(path, SPACE, bytes(16))
+    assert not again.was_moved
+    again.close()
+    journal = tmp_path / "space.db-wal"
+    data = bytearray(journal.read_bytes())
+    data[-3000] ^= 1
+    journal.write_bytes(data)
+    again = SqliteStore(path, SPACE, bytes(16))
+    assert len(list(again.entries())) < 6
+    assert again.was_moved
+    again.close()
+
+
 def test_a_failed_commit_stores_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "space.db", SPACE, bytes(16))
     entries = log_of(SIGNERS[0], 2)

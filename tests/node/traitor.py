@@ -42,6 +42,6 @@ def write_as(device: Device, puts: Sequence[Put]) -> None:
         on_change=lambda _: None,
     )
     space.load()
-    written = space._write(puts)
+    written = space._write(puts)  # pyright: ignore[reportPrivateUsage]  # what no honest caller does
     store.commit([stored.entry for stored in written], [], durable=True)
     store.close()
