@@ -143,21 +143,29 @@ class SpaceReplica:
             signature = device.sign(self._open_statement(log, own, name), Label.LOG_OPEN)
             written += self._append(signer, LANE_LOG, encode(LogOpen(own, name, signature)), now_us)
         for batch in _batches(puts):
-            written += self._append(signer, LANE_FILES, encode(FileOperations(batch)), now_us)
+            written += self._append(signer, LANE_FILES, encode(FileOperations(batch)), now_us, batch)
         return written
 
-    def _append(self, signer: Ed25519Signer, lane: int, plaintext: bytes, now_us: int) -> list[Stored]:
+    def _append(
+        self, signer: Ed25519Signer, lane: int, plaintext: bytes, now_us: int, puts: tuple[Put, ...] = ()
+    ) -> list[Stored]:
         log = LogId(signer.public)
         missing = self._uncovered(log)
         written: list[Stored] = []
         while len(missing) > MAX_DEPS and lane != LANE_LOG:  # an opening stands first; what follows it merges
             now, missing = missing[:MAX_DEPS], missing[MAX_DEPS:]
-            written.append(self._append_one(signer, LANE_FILES, encode(FileOperations(())), tuple(now), now_us))
-        written.append(self._append_one(signer, lane, plaintext, tuple(missing[:MAX_DEPS]), now_us))
+            written.append(self._append_one(signer, LANE_FILES, encode(FileOperations(())), tuple(now), now_us, ()))
+        written.append(self._append_one(signer, lane, plaintext, tuple(missing[:MAX_DEPS]), now_us, puts))
         return written
 
     def _append_one(
-        self, signer: Ed25519Signer, lane: int, plaintext: bytes, deps: tuple[EntryId, ...], now_us: int
+        self,
+        signer: Ed25519Signer,
+        lane: int,
+        plaintext: bytes,
+        deps: tuple[EntryId, ...],
+        now_us: int,
+        puts: tuple[Put, ...],
     ) -> Stored:
         log = LogId(signer.public)
         head = self.logs.heads.get(log)
@@ -173,8 +181,10 @@ class SpaceReplica:
             lane=lane,
             payload=self._cipher.seal(log, seq, prev, plaintext),
         )
-        reason = self._allow(entry)
-        assert reason is None, reason
+        if lane == LANE_LOG:
+            refusal = self._open_log(log, decode(LogOpen, plaintext, MAX_PAYLOAD_BYTES))
+            assert refusal is None, refusal
+        self._decoded[entry.id] = puts
         self.logs.restore(entry)
         return Stored(entry, frozenset(self._apply(entry)))
 

@@ -21,38 +21,44 @@ from .messages import NO_CHUNK, ChunkRequest
 from .params import CHUNK_GROUP_BYTES, CHUNK_WINDOW_BYTES, MAX_CHUNK_REQUEST
 
 _MAX_REQUEST_BYTES = 64 + 34 * MAX_CHUNK_REQUEST
-_SERVE_CHUNKS = 16
 _REQUEST_BYTES = 2 << 20
 STALL_S = 30.0
 """A peer that sends nothing for so long while chunks are due has stalled; another is asked."""
 
 
 async def serve_chunks(stream: Stream, source_of: Callable[[SpaceId], ChunkSource | None], threads: Threads) -> None:
-    """Answer requests until the peer ends the stream; raises PeerError for a malformed one."""
-    while (message := await stream.receive_message(_MAX_REQUEST_BYTES)) is not None:
-        request = decode(ChunkRequest, message, _MAX_REQUEST_BYTES)
-        source = source_of(request.space)
-        if source is None:
-            await stream.send_all(NO_CHUNK.to_bytes(4, "big") * len(request.chunks))
-            continue
-        await _serve_request(stream, source, request.chunks, threads)
+    """Answer requests until the peer ends the stream; raises PeerError for a malformed one.
 
-
-async def _serve_request(stream: Stream, source: ChunkSource, chunks: Sequence[ChunkId], threads: Threads) -> None:
-    """Read the next group from disk while the last one is on its way."""
-    send, receive = trio.open_memory_channel[list[bytes | bytearray | None]](0)
-
-    async def read() -> None:
-        async with send:
-            for start in range(0, len(chunks), _SERVE_CHUNKS):
-                group = chunks[start : start + _SERVE_CHUNKS]
-                await send.send(await threads.run(partial(source.get, group)))
-
+    The next group is read from disk while the last one is on its way.
+    """
+    send, groups = trio.open_memory_channel[list[bytes | bytearray | None]](1)
     with first_error():
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(read)
-            async for group in receive:
-                await stream.send_buffers(_framed(group))
+            nursery.start_soon(_send_groups, stream, groups)
+            async with send:
+                while (message := await stream.receive_message(_MAX_REQUEST_BYTES)) is not None:
+                    request = decode(ChunkRequest, message, _MAX_REQUEST_BYTES)
+                    await _read_groups(request.chunks, source_of(request.space), send, threads)
+
+
+async def _read_groups(
+    chunks: Sequence[ChunkId],
+    source: ChunkSource | None,
+    groups: trio.MemorySendChannel[list[bytes | bytearray | None]],
+    threads: Threads,
+) -> None:
+    if source is None:
+        await groups.send([None] * len(chunks))
+        return
+    while chunks:
+        group = await threads.run(partial(source.get, chunks, CHUNK_GROUP_BYTES))
+        chunks = chunks[len(group) :]
+        await groups.send(group)
+
+
+async def _send_groups(stream: Stream, groups: trio.MemoryReceiveChannel[list[bytes | bytearray | None]]) -> None:
+    async for group in groups:
+        await stream.send_buffers(_framed(group))
 
 
 def _framed(group: Sequence[bytes | bytearray | None]) -> list[bytes | bytearray]:

@@ -1,7 +1,7 @@
 """Frames of the control socket: a 4-byte big-endian length, then a msgpack map with text keys."""
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Protocol, cast
 
 import msgpack
 
@@ -14,11 +14,15 @@ PREFIX_BYTES = 4
 type Data = str | int | float | bool | list[Data] | dict[str, Data] | None
 
 
+class _Pack(Protocol):
+    def __call__(self, value: object, *, unicode_errors: str) -> bytes: ...
+
+
 def encode_frame(data: Mapping[str, Data]) -> bytes:
     """Prefix and body."""
     # Paths are whatever the file system allows: bytes that are no UTF-8 travel as surrogates, as in Python's own paths.
-    packed = msgpack.packb(dict(data), unicode_errors="surrogateescape")  # pyright: ignore[reportUnknownMemberType]
-    body = cast("bytes", packed)
+    pack = cast("_Pack", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]  # msgpack is untyped
+    body = pack(dict(data), unicode_errors="surrogateescape")
     return len(body).to_bytes(PREFIX_BYTES, "big") + body
 
 

@@ -18,7 +18,7 @@ CHUNK_GROUP_BYTES = 4 << 20
 """Chunks handled in one thread hop, at either end."""
 SMALL_BATCH_FILES = 256
 """Files brought to disk in one round."""
-READ_BATCH_FILES = 64
+READ_BATCH_FILES = 256
 """Small files read in one thread hop."""
 READ_BATCH_BYTES = 8 << 20
 RESCAN_INTERVAL_S = 600.0

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from ..exits import EXIT_ERROR, EXIT_OK
 from ..frames import Data
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if source is not None and not source.is_dir():
         raise CommandError("usage", f"{source} is not a directory", 2)
     # A kill must not leave nodes or files behind: it unwinds like an interrupt.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _unwind)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(_scratch()))
         show = stack.enter_context(_progress(as_json=options.json))
@@ -63,6 +63,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         _tell(result)
     return EXIT_OK if result["identical"] else EXIT_ERROR
+
+
+def _unwind(number: int, frame: object) -> NoReturn:
+    del frame
+    sys.exit(128 + number)
 
 
 def _demonstrate(stack: ExitStack, scratch: Path, source: Path | None, show: _Show) -> Item:

@@ -15,6 +15,7 @@ from latticework.chunkstore import TAG_BYTES
 from latticework.crdt import ChunkRef, Directory, File, Shown
 from latticework.wire import ChunkId, StoreError, Threads, padme
 
+from ..groups import first_error
 from ..params import PREVIOUS_SHARE, RETRY_FIRST_S, RETRY_LAST_S, SMALL_BATCH_FILES
 from ..store import DiskChange, Row
 from .bring import Assembler, Job, job_for, remove_paths
@@ -78,8 +79,7 @@ class Applying:
         while todo and rounds < 4:
             rounds += 1
             before = len(todo)
-            for batch in self._batches(todo):
-                await self._bring(batch)
+            await self._bring_all(todo)
             await self._remove(todo)
             todo = {path: None for path in todo if not self._settle(path)}
             if len(todo) == before:
@@ -130,12 +130,27 @@ class Applying:
                     return other
         return None
 
-    async def _bring(self, jobs: list[Job]) -> None:
-        for job in jobs:
-            self._ledger.pending[job.path] = Pending(Reason.DOWNLOADING)
-        await self._fetch_manifests(jobs)
-        await self._threads.run(lambda: self._prepare(jobs))
-        await self._fetch_missing(jobs)
+    async def _bring_all(self, paths: Iterable[bytes]) -> None:
+        """Fetch the next batch while the last one is moved into place."""
+        send, fetched = trio.open_memory_channel[list[Job]](1)
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._fetch_all, paths, send)
+                async for jobs in fetched:
+                    await self._install_batch(jobs)
+
+    async def _fetch_all(self, paths: Iterable[bytes], fetched: trio.MemorySendChannel[list[Job]]) -> None:
+        async with fetched:
+            for jobs in self._batches(paths):
+                for job in jobs:
+                    self._ledger.pending[job.path] = Pending(Reason.DOWNLOADING)
+                await self._fetch_manifests(jobs)
+                await self._threads.run(partial(self._prepare, jobs))
+                await self._fetch_missing(jobs)
+                await fetched.send(jobs)
+
+    async def _install_batch(self, jobs: list[Job]) -> None:
+        await self._threads.run(lambda: self._finish(jobs))
         async with self._ledger.disk:
             # The rows may have moved on while content was fetched: a job for an old row fails its check and is redone.
             changes = await self._threads.run(lambda: self._install(jobs))
@@ -188,9 +203,12 @@ class Applying:
         with self._ledger.open_root() as root:
             self._assembler.write(root, waiting, group)
 
-    def _install(self, jobs: list[Job]) -> list[DiskChange]:
+    def _finish(self, jobs: list[Job]) -> None:
         with self._ledger.open_root() as root:
             self._assembler.finish(root, jobs)
+
+    def _install(self, jobs: list[Job]) -> list[DiskChange]:
+        with self._ledger.open_root() as root:
             changes = self._assembler.install(root, jobs)
             self._trim_previous(root)
             return changes

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import final
+from typing import Self, final
 
 from latticework.chunkstore import ChunkSealer, ChunkStore, check_sizes, read_manifest
 from latticework.crdt import ChunkRef, Directory, File, Inline, ManifestRef, Shown, Symlink
@@ -22,6 +22,7 @@ from .content import digest, row_of
 from .reasons import Pending, Reason, pending_for
 from .root import BlockedError, FolderRoot, LocalChangeError, kind_of, with_executable
 
+_OPEN_TEMPORARIES = 64
 _READ_MASK = os.umask(0)
 os.umask(_READ_MASK)
 
@@ -36,7 +37,18 @@ class Job:
     temporary: bytes
     refs: tuple[ChunkRef, ...] = ()
     missing: dict[int, ChunkRef] = field(default_factory=dict[int, ChunkRef])
+    offsets: dict[ChunkId, dict[int, None]] = field(default_factory=dict[ChunkId, dict[int, None]])
     failure: Pending | None = None
+
+    def miss(self, offset: int, ref: ChunkRef) -> None:
+        """The chunk at `offset` is still to come."""
+        self.missing[offset] = ref
+        self.offsets.setdefault(ref.id, {})[offset] = None
+
+    def got(self, offset: int) -> None:
+        """The chunk at `offset` is written."""
+        ref = self.missing.pop(offset)
+        del self.offsets[ref.id][offset]
 
     @property
     def needs_content(self) -> bool:
@@ -49,6 +61,40 @@ def job_for(path: bytes, shown: Shown, row: Row | None) -> Job:
     """The job that makes `path` show `shown`."""
     name = hashlib.sha256(path + encode(shown.value)).hexdigest()[:24]
     return Job(path, shown, row, name.encode())
+
+
+@final
+class Temporaries:
+    """The temporary files of one pass, each opened once."""
+
+    def __init__(self, root: FolderRoot) -> None:
+        self._root = root
+        self._open: dict[bytes, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
+
+    def write(self, job: Job, offsets: Iterable[int], plaintext: bytes | memoryview) -> None:
+        """Write one chunk wherever the job's file has it; raises OSError."""
+        descriptor = self._descriptor(job)
+        for offset in list(offsets):
+            view = memoryview(plaintext)
+            position = offset
+            while view:
+                count = os.pwrite(descriptor, view, position)
+                view, position = view[count:], position + count
+            job.got(offset)
+
+    def _descriptor(self, job: Job) -> int:
+        if job.temporary not in self._open:
+            if len(self._open) >= _OPEN_TEMPORARIES:
+                os.close(self._open.pop(next(iter(self._open))))
+            self._open[job.temporary] = self._root.open_temporary(job.temporary, fresh=len(job.refs) == 1)
+        return self._open[job.temporary]
 
 
 @final
@@ -106,19 +152,11 @@ class Assembler:
         self, root: FolderRoot, jobs: Mapping[ChunkId, Sequence[Job]], group: Sequence[tuple[ChunkId, bytes]]
     ) -> None:
         """Check received chunks and write them wherever they are missing."""
-        for identifier, ciphertext in group:
-            plaintext: memoryview | None = None
-            for job in jobs.get(identifier, ()):
-                offsets = [offset for offset, ref in job.missing.items() if ref.id == identifier]
-                if not offsets or job.failure:
-                    continue
-                try:
-                    if plaintext is None:
-                        ref = job.missing[offsets[0]]
-                        plaintext = self._sealer.open(ref.id, ref.key, ref.length, ciphertext)
-                    self._write_at(root, job, offsets, plaintext)
-                except (OSError, MalformedError) as error:
-                    job.failure = pending_for(error)
+        with Temporaries(root) as files:
+            for identifier, ciphertext in group:
+                for job in jobs.get(identifier, ()):
+                    if job.failure is None:
+                        self._guarded(job, partial(self._write_chunk, files, job, identifier, ciphertext))
 
     def finish(self, root: FolderRoot, jobs: Sequence[Job]) -> None:
         """Give complete files their length, mode and times, and make them durable."""
@@ -134,6 +172,13 @@ class Assembler:
                 self._guarded(job, partial(self._install_into, root, job, changes))
         root.flush()
         return changes
+
+    def _write_chunk(self, files: "Temporaries", job: Job, identifier: ChunkId, ciphertext: bytes) -> None:
+        offsets = job.offsets.get(identifier)
+        if offsets:
+            ref = job.missing[next(iter(offsets))]
+            plaintext = self._sealer.open(ref.id, ref.key, ref.length, ciphertext)
+            files.write(job, offsets, plaintext)
 
     def _guarded(self, job: Job, work: Callable[[], object]) -> None:
         try:
@@ -151,13 +196,14 @@ class Assembler:
         if continued:
             good = self._good_parts(root, job)
         offset = 0
-        for ref in job.refs:
-            if offset not in good:
-                plaintext = self._local_chunk(root, ref, places.get(ref.id, ()))
-                job.missing[offset] = ref
-                if plaintext is not None:
-                    self._write_at(root, job, [offset], plaintext)
-            offset += ref.length
+        with Temporaries(root) as files:
+            for ref in job.refs:
+                if offset not in good:
+                    job.miss(offset, ref)
+                    plaintext = self._local_chunk(root, ref, places.get(ref.id, ()))
+                    if plaintext is not None:
+                        files.write(job, [offset], plaintext)
+                offset += ref.length
 
     def _good_parts(self, root: FolderRoot, job: Job) -> set[int]:
         good: set[int] = set()
@@ -186,19 +232,6 @@ class Assembler:
                 if len(data) == ref.length and self._sealer.key_of(data) == ref.key:
                     return data
         return None
-
-    def _write_at(self, root: FolderRoot, job: Job, offsets: Sequence[int], plaintext: bytes | memoryview) -> None:
-        descriptor = root.open_temporary(job.temporary, fresh=len(job.refs) == 1)
-        try:
-            for offset in offsets:
-                view = memoryview(plaintext)
-                position = offset
-                while view:
-                    count = os.pwrite(descriptor, view, position)
-                    view, position = view[count:], position + count
-                job.missing.pop(offset, None)
-        finally:
-            os.close(descriptor)
 
     def _finish_file(self, root: FolderRoot, job: Job) -> None:
         value = job.shown.value

@@ -8,6 +8,7 @@ import trio
 
 from latticework.wire import StoreError, Threads
 
+from ..groups import first_error
 from ..params import READ_BATCH_BYTES, READ_BATCH_FILES, RESCAN_INTERVAL_S, RETRY_FIRST_S, RETRY_LAST_S
 from ..store import DiskChange
 from .content import ContentReader, Found, TornError
@@ -72,8 +73,7 @@ class Publishing:
             if found.untracked:
                 await self._forget(found.untracked)
         self._note_refused(found, prefixes)
-        for batch in in_groups(found.changed, READ_BATCH_FILES):
-            await self._read_and_publish(batch)
+        await self._read_and_publish(found.changed)
         if self._ledger.unreadable:
             self._retry_s = min(self._retry_s * 2, RETRY_LAST_S)
             return self._retry_s
@@ -86,10 +86,21 @@ class Publishing:
             return scan(root, self._ledger.rows, rules, prefixes), rules
 
     async def _read_and_publish(self, paths: Sequence[bytes]) -> None:
-        todo = list(paths)
-        while todo:
-            found, todo = await self._threads.run(partial(self._read, todo))
-            await self._publish(found)
+        """Read the next files while the last ones are published."""
+        send, read = trio.open_memory_channel[list[LocalChange]](1)
+        with first_error():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read_all, paths, send)
+                async for changes in read:
+                    await self._publish(changes)
+
+    async def _read_all(self, paths: Sequence[bytes], read: trio.MemorySendChannel[list[LocalChange]]) -> None:
+        async with read:
+            for group in in_groups(paths, READ_BATCH_FILES):
+                todo = list(group)
+                while todo:
+                    changes, todo = await self._threads.run(partial(self._read, todo))
+                    await read.send(changes)
 
     def _read(self, paths: list[bytes]) -> tuple[list[LocalChange], list[bytes]]:
         changes: list[LocalChange] = []

@@ -66,7 +66,8 @@ def _scan_prefixes(
             # A directory that is named itself may be another one now: a rename tells nothing about what is in it.
             if enter:
                 _scan_below(root, path, rows, rules, found, present)
-            deep.append(path)
+            if enter or (path in rows and rows[path].kind == "d"):
+                deep.append(path)
         else:
             deep.append(path)
     if not deep:

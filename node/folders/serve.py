@@ -25,8 +25,8 @@ class ChunkSource:
         self._store = store
         self.folder = folder
 
-    def get(self, wanted: Sequence[ChunkId]) -> list[bytes | bytearray | None]:
-        """The ciphertext of each chunk, or None for what is not here any more.
+    def get(self, wanted: Sequence[ChunkId], max_bytes: int) -> list[bytes | bytearray | None]:
+        """The ciphertext of the first chunks, until `max_bytes` are reached; None for what is not here any more.
 
         A chunk of a file is sealed again and checked, so a file that changed since its row was written gives None.
         """
@@ -36,7 +36,14 @@ class ChunkSource:
             places = {}
         root = self._open_root() if places else None
         try:
-            return [self._one(root, chunk, places.get(chunk, ())) for chunk in wanted]
+            found: list[bytes | bytearray | None] = []
+            size = 0
+            for chunk in wanted:
+                found.append(ciphertext := self._one(root, chunk, places.get(chunk, ())))
+                size += len(ciphertext or b"")
+                if size >= max_bytes:
+                    break
+            return found
         finally:
             if root is not None:
                 root.close()
