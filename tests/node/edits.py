@@ -47,7 +47,7 @@ class Editor:
         ]
         for _ in range(count):
             # The node works in the same tree: what it moves away under us is tried again another time.
-            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError):
+            with suppress(OSError):
                 self._dice.pick(actions)()
 
     def _place(self) -> Path:

@@ -17,7 +17,7 @@ async def edit_both(pair: Pair, rounds: int) -> None:
             editor.edit(1 + dice.below(6))
         await trio.sleep(dice.seconds(0.3))
         if number % 25 == 24 or number == rounds - 1:
-            await pair.in_step(30, rescan=number == rounds - 1)
+            await pair.in_step(30)
             assert_same(pair)
             lost = Editor.kept(editors) - contents(pair.one.folder, pair.two.folder)
             assert not lost, f"round {number}: {len(lost)} contents are gone: {sorted(lost)[:5]}"
