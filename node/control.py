@@ -165,13 +165,13 @@ class ControlServer:
 
     async def _folder_add(self, request: Request, caller: Caller) -> Data:
         del caller
-        path = Path(_text(request, "path"))
+        path = _absolute(request)
         space = await self._node.add_folder(path, _text(request, "name"))
         return {"space": space.hex(), "name": _text(request, "name"), "path": str(path)}
 
     async def _folder_join(self, request: Request, caller: Caller) -> Data:
         del caller
-        name, path = _text(request, "name"), Path(_text(request, "path"))
+        name, path = _text(request, "name"), _absolute(request)
         space = await self._node.join_folder(name, path)
         return {"space": space.hex(), "name": name, "path": str(path)}
 
@@ -295,6 +295,13 @@ def _outcome(outcome: Outcome) -> Data:
         return {"device": outcome.remote.hex(), "name": outcome.name, "account": outcome.account.hex()}
     code = EXIT_UNREACHABLE if outcome.code in {"unreachable", "lost", "timeout"} else EXIT_CREDENTIAL
     raise ControlError(outcome.code, outcome.message, code)
+
+
+def _absolute(request: Request) -> Path:
+    path = Path(_text(request, "path"))
+    if not path.is_absolute():
+        raise ControlError("usage", f"{path} is not an absolute path", EXIT_USAGE)
+    return path
 
 
 def _text(request: Request, key: str) -> str:

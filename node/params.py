@@ -21,6 +21,12 @@ SMALL_BATCH_FILES = 256
 READ_BATCH_FILES = 256
 """Small files read in one thread hop."""
 READ_BATCH_BYTES = 8 << 20
+MANY_DELETIONS = 20
+MANY_DELETIONS_SHARE = 0.25
+MANY_DELETIONS_WAIT_S = 2.0
+"""When at least so many paths, and that share of the folder, are gone at once, the scan looks again after this."""
+IDENTITY_CHECK_S = 2.0
+"""How often the folder's directory is compared with the one that is watched: a mount tells nothing."""
 RESCAN_INTERVAL_S = 600.0
 """The full scan behind the watcher: what the watcher misses is found within ten minutes."""
 RETRY_FIRST_S = 0.5

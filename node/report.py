@@ -15,8 +15,8 @@ from latticework.wire import LocalError, SpaceId
 from .account import space_of
 from .app import Node
 from .folders.engine import FolderEngine
+from .folders.kinds import kind_of
 from .folders.reasons import Pending, Reason
-from .folders.root import kind_of
 from .frames import Data
 from .link import Link
 from .runner import SpaceRunner

@@ -327,6 +327,7 @@ class Space:
 
     async def _admit(self, offered: Sequence[tuple[Entry, bytes]]) -> None:
         stored: list[Entry] = []
+        forks: list[Entry] = []
         changed: set[bytes] = set()
         for entry, sender in offered:
             for event in self._replica.receive(entry, sender, self._clock.now_us()):
@@ -336,7 +337,7 @@ class Space:
                         stored.append(admitted)
                         changed |= paths
                     case Forked(forked, _):
-                        await self._threads.run(partial(self.store.keep_fork, forked))
+                        forks.append(forked)
                     case Refused(_, reason):
                         self.refused[reason] = self.refused.get(reason, 0) + 1
                     case Waiting():
@@ -346,6 +347,8 @@ class Space:
         if stored:
             await self._commit(stored, [], durable=False)
             self._on_change(frozenset(changed))
+        for forked in forks:
+            await self._threads.run(partial(self.store.keep_fork, forked))
 
     async def _commit(self, entries: Sequence[Entry], changes: Sequence[DiskChange], *, durable: bool) -> None:
         try:
@@ -353,10 +356,16 @@ class Space:
         except StoreError:
             if entries:
                 # The replica is ahead of the store: go back to what is stored, so that no number is used twice.
-                await self._threads.run(self.load)
-                self._on_change(frozenset(self.tree.shown))
+                await self._reload()
             raise
         self._publish_heads()
+
+    async def _reload(self) -> None:
+        try:
+            await self._threads.run(self.load)
+        except StoreError as error:
+            raise StoreCorruptError(f"the store neither takes nor gives entries: {error}") from error
+        self._on_change(frozenset(self.tree.shown))
 
     def _publish_heads(self) -> None:
         self.heads.clear()

@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Where a chunk's plaintext stands inside a file."""
+    """Where a chunk's plaintext stands inside a file; of length 0, the file's manifest, which it can be made from."""
 
     chunk: ChunkId
     offset: int
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A file of the folder that holds a chunk."""
+    """A file of the folder that holds a chunk; of length 0, the file whose manifest it is."""
 
     path: bytes
     offset: int

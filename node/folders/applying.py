@@ -153,6 +153,9 @@ class Applying:
         await self._threads.run(lambda: self._finish(jobs))
         async with self._ledger.disk:
             # The rows may have moved on while content was fetched: a job for an old row fails its check and is redone.
+            for job in jobs:
+                if job.row is not None and self._homeless_copy(job.path, job.row) is not None and job.failure is None:
+                    job.failure = Pending(Reason.BLOCKED, "a copy of what stands here is written first")
             changes = await self._threads.run(lambda: self._install(jobs))
             await self._publisher.record(changes)
             for change in changes:

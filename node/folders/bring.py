@@ -18,9 +18,10 @@ from latticework.crdt import ChunkRef, Directory, File, Inline, ManifestRef, Sho
 from latticework.wire import ChunkId, MalformedError, StoreError, encode
 
 from ..store import DiskChange, Piece, Place, Row, SpaceStore
-from .content import digest, row_of
+from .content import digest, manifest_piece, row_of
+from .kinds import kind_of, with_executable
 from .reasons import Pending, Reason, pending_for
-from .root import BlockedError, FolderRoot, LocalChangeError, kind_of, with_executable
+from .root import BlockedError, FolderRoot, LocalChangeError
 
 _OPEN_TEMPORARIES = 64
 _READ_MASK = os.umask(0)
@@ -279,7 +280,7 @@ class Assembler:
         for ref in refs:
             pieces.append(Piece(ref.id, offset, ref.length))
             offset += ref.length
-        return tuple(pieces)
+        return (*pieces, *manifest_piece(value.content))
 
     def _known_refs(self, value: File) -> tuple[ChunkRef, ...]:
         match value.content:

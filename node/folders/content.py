@@ -12,7 +12,8 @@ from latticework.crdt.params import MAX_INLINE_CHUNKS
 from latticework.wire import LocalError, encode
 
 from ..store import Piece, Row
-from .root import FolderRoot, is_executable, kind_of
+from .kinds import is_executable, kind_of
+from .root import FolderRoot
 
 _DIRECTORY_DIGEST = bytes(32)
 
@@ -108,8 +109,9 @@ class ContentReader:
             after = os.fstat(descriptor)
         if _moment(before) != _moment(after) or offset != after.st_size:
             raise TornError(f"{path!r} changed while it was read")
-        value = File(after.st_size, after.st_mtime_ns, is_executable(after), self._content(refs))
-        return Found(path, value, after, tuple(pieces))
+        content = self._content(refs)
+        value = File(after.st_size, after.st_mtime_ns, is_executable(after), content)
+        return Found(path, value, after, (*pieces, *manifest_piece(content)))
 
     def _content(self, refs: Sequence[ChunkRef]) -> Content:
         if len(refs) <= MAX_INLINE_CHUNKS:
@@ -118,6 +120,15 @@ class ContentReader:
         sealed = self._sealer.seal(plaintext)
         self._chunks.put(sealed.id, sealed.ciphertext)
         return ManifestRef(ChunkRef(sealed.id, sealed.key, len(plaintext)))
+
+
+def manifest_piece(content: Content) -> tuple[Piece, ...]:
+    """The manifest of a file as a piece of it: when the packs are lost it is made again from the file."""
+    match content:
+        case ManifestRef(manifest):
+            return (Piece(manifest.id, 0, 0),)
+        case Inline():
+            return ()
 
 
 def _moment(status: os.stat_result) -> tuple[int, int, int]:

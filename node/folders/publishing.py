@@ -9,7 +9,16 @@ import trio
 from latticework.wire import StoreError, Threads
 
 from ..groups import first_error
-from ..params import READ_BATCH_BYTES, READ_BATCH_FILES, RESCAN_INTERVAL_S, RETRY_FIRST_S, RETRY_LAST_S
+from ..params import (
+    MANY_DELETIONS,
+    MANY_DELETIONS_SHARE,
+    MANY_DELETIONS_WAIT_S,
+    READ_BATCH_BYTES,
+    READ_BATCH_FILES,
+    RESCAN_INTERVAL_S,
+    RETRY_FIRST_S,
+    RETRY_LAST_S,
+)
 from ..store import DiskChange
 from .content import ContentReader, Found, TornError
 from .groups import in_groups
@@ -68,8 +77,8 @@ class Publishing:
             if self._ledger.stopped is not None:
                 self._ledger.stopped = None
                 self._ledger.check_all()
-            changes = [LocalChange(path, None, self._ledger.rows[path]) for path in found.gone]
-            await self._publish(changes)
+            gone = await self._really_gone(found.gone)
+            await self._publish([LocalChange(path, None, self._ledger.rows[path]) for path in gone])
             if found.untracked:
                 await self._forget(found.untracked)
         self._note_refused(found, prefixes)
@@ -79,6 +88,17 @@ class Publishing:
             return self._retry_s
         self._retry_s = RETRY_FIRST_S
         return RESCAN_INTERVAL_S
+
+    async def _really_gone(self, paths: list[bytes]) -> list[bytes]:
+        """Look twice before much is deleted: a folder that is going away as a whole loses its marker in a moment."""
+        if len(paths) < MANY_DELETIONS or len(paths) < len(self._ledger.rows) * MANY_DELETIONS_SHARE:
+            return paths
+        await trio.sleep(MANY_DELETIONS_WAIT_S)
+        return await self._threads.run(lambda: self._still_gone(paths))
+
+    def _still_gone(self, paths: list[bytes]) -> list[bytes]:
+        with self._ledger.open_root() as root:
+            return [path for path in paths if root.status(path) is None]
 
     def _scan_disk(self, prefixes: set[bytes] | None) -> tuple[Differences, IgnoreRules]:
         with self._ledger.open_root() as root:

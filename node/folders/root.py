@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self, final
@@ -20,6 +19,7 @@ from latticework.crdt import MARKER_DIRECTORY
 from latticework.wire import LocalError, StoreError
 
 from ..store import Row
+from .kinds import matches, with_executable
 
 _MARKER = b"folder"
 _TEMPORARY = b"tmp"
@@ -52,6 +52,7 @@ class FolderRoot:
         self._descriptor = descriptor
         self._directories: OrderedDict[bytes, int] = OrderedDict()
         self._touched: set[bytes] = set()
+        self._folds_case: bool | None = None
         self.kept_bytes = 0
 
     @classmethod
@@ -109,12 +110,30 @@ class FolderRoot:
             self._descriptor = -1
 
     def status(self, path: bytes) -> os.stat_result | None:
-        """`lstat` of `path`; None when it, or a directory above it, is not there."""
+        """`lstat` of `path`; None when it, or a directory above it, is not there under exactly this name."""
+        status = self._any_case(path)
+        return None if status is not None and self.folds_case and not self._is_listed(path) else status
+
+    @property
+    def folds_case(self) -> bool:
+        """True on a file system where names that differ in case are one."""
+        if self._folds_case is None:
+            shouted = self._any_case(MARKER_DIRECTORY.upper())
+            own = self._any_case(MARKER_DIRECTORY)
+            self._folds_case = shouted is not None and own is not None and shouted.st_ino == own.st_ino
+        return self._folds_case
+
+    def _any_case(self, path: bytes) -> os.stat_result | None:
         directory, _, name = path.rpartition(b"/")
         try:
             return os.stat(name, dir_fd=self._directory(directory), follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def _is_listed(self, path: bytes) -> bool:
+        directory, _, name = path.rpartition(b"/")
+        with os.scandir(self._directory(directory)) as entries:
+            return any(os.fsencode(entry.name) == name for entry in entries)
 
     def names(self, directory: bytes) -> list[tuple[bytes, os.stat_result]]:
         """Names with their `lstat` inside a directory (b"" is the root), sorted; what vanishes is left out."""
@@ -252,6 +271,8 @@ class FolderRoot:
             raise BlockedError("a file stands where its directory must be") from None
         current = self.status(path)
         if current is None:
+            if self.folds_case and self._any_case(path) is not None:
+                raise BlockedError("this disk takes its name for the name of a file that differs in case alone")
             if expected is not None:
                 raise LocalChangeError(f"{path!r} vanished")
         elif expected is None:
@@ -262,30 +283,37 @@ class FolderRoot:
         return directory, name
 
     def _directory(self, path: bytes, *, create: bool = False) -> int:
+        """A descriptor of a directory, component by component from the nearest one that is open."""
         if not path:
             return self._descriptor
-        known = self._directories.get(path)
-        if known is not None:
+        closed: list[bytes] = []
+        while path and path not in self._directories:
+            path, _, name = path.rpartition(b"/")
+            closed.append(name)
+        descriptor = self._directories[path] if path else self._descriptor
+        if path:
             self._directories.move_to_end(path)
-            return known
-        parent_path, _, name = path.rpartition(b"/")
-        parent = self._directory(parent_path, create=create)
+        for name in reversed(closed):
+            descriptor = self._open_below(descriptor, path, name, create=create)
+            path = path + b"/" + name if path else name
+            self._directories[path] = descriptor
+            if len(self._directories) > _OPEN_DIRECTORIES:
+                os.close(self._directories.popitem(last=False)[1])
+        return descriptor
+
+    def _open_below(self, parent: int, parent_path: bytes, name: bytes, *, create: bool) -> int:
         try:
-            descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+            return os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
         except FileNotFoundError:
             if not create:
                 raise
             os.mkdir(name, 0o777, dir_fd=parent)
             self._touched.add(parent_path)
-            descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+            return os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise NotADirectoryError(error.errno, "a symbolic link stands where a directory must be") from None
             raise
-        self._directories[path] = descriptor
-        if len(self._directories) > _OPEN_DIRECTORIES:
-            os.close(self._directories.popitem(last=False)[1])
-        return descriptor
 
     def _forget(self, path: bytes) -> None:
         for known in [known for known in self._directories if known == path or known.startswith(path + b"/")]:
@@ -331,54 +359,3 @@ class FolderRoot:
                 os.close(descriptor)
         finally:
             os.close(own)
-
-
-def walk(root: FolderRoot, directory: bytes) -> Generator[tuple[bytes, os.stat_result], bool | None]:
-    """Everything below `directory`, parents first, except our own directory; never follows links.
-
-    The consumer may `send(False)` after a directory to leave it out.
-    """
-    for name, status in root.names(directory):
-        if not directory and name.lower() == MARKER_DIRECTORY:
-            continue
-        path = directory + b"/" + name if directory else name
-        enter = yield path, status
-        if enter is not False and stat.S_ISDIR(status.st_mode):
-            with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-                yield from walk(root, path)
-
-
-def kind_of(status: os.stat_result) -> str | None:
-    """`f`, `d`, `l`, or None for what is never synced: sockets, pipes, devices."""
-    mode = status.st_mode
-    if stat.S_ISREG(mode):
-        return "f"
-    if stat.S_ISDIR(mode):
-        return "d"
-    return "l" if stat.S_ISLNK(mode) else None
-
-
-def is_executable(status: os.stat_result) -> bool:
-    """The owner's executable bit."""
-    return bool(status.st_mode & stat.S_IXUSR)
-
-
-def with_executable(mode: int, *, executable: bool) -> int:
-    """`mode` with execution for whoever may read, or for nobody."""
-    return mode | ((mode & 0o444) >> 2) if executable else mode & ~0o111
-
-
-def matches(row: Row, status: os.stat_result) -> bool:
-    """True when `status` is what `row` recorded. A directory is itself whatever its times say."""
-    kind = kind_of(status)
-    if kind != row.kind:
-        return False
-    if kind == "d":
-        return True
-    return (
-        status.st_size == row.size
-        and status.st_mtime_ns == row.mtime_ns
-        and status.st_ctime_ns == row.ctime_ns
-        and status.st_ino == row.inode
-        and (kind == "l" or is_executable(status) == row.executable)
-    )

@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from latticework.crdt.paths import path_refusal
+from latticework.crdt import MARKER_DIRECTORY, path_refusal
 
 from ..store import Row
 from .ignore import IgnoreRules
-from .root import FolderRoot, kind_of, matches, walk
+from .kinds import kind_of, matches
+from .root import FolderRoot
 
 
 @dataclass(slots=True)
@@ -85,14 +86,24 @@ def _scan_below(
     found: Differences,
     present: set[bytes],
 ) -> None:
-    steps = walk(root, directory)
-    enter: bool | None = None
-    while True:
+    """Everything below `directory` except our own directory; links are never followed."""
+    waiting = [directory]
+    while waiting:
+        directory = waiting.pop()
         try:
-            path, status = steps.send(enter)
-        except StopIteration:
-            return
-        enter = _judge(path, status, rows, rules, found, present)
+            names = root.names(directory)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            if not directory:
+                raise
+            found.failed[directory] = error
+            continue
+        for name, status in names:
+            if directory or name.lower() != MARKER_DIRECTORY:
+                path = directory + b"/" + name if directory else name
+                if _judge(path, status, rows, rules, found, present):
+                    waiting.append(path)
 
 
 def _judge(

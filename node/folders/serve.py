@@ -10,6 +10,7 @@ from latticework.chunkstore import ChunkSealer, ChunkStore
 from latticework.wire import ChunkId, StoreError
 
 from ..store import Place, SpaceStore
+from .content import ContentReader, TornError
 from .root import FolderRoot
 
 
@@ -21,6 +22,7 @@ class ChunkSource:
         self, sealer: ChunkSealer, chunks: ChunkStore, store: SpaceStore, folder: tuple[Path, bytes] | None
     ) -> None:
         self._sealer = sealer
+        self._reader = ContentReader(sealer, chunks)
         self._chunks = chunks
         self._store = store
         self.folder = folder
@@ -56,18 +58,26 @@ class ChunkSource:
         return None
 
     def _one(self, root: FolderRoot | None, chunk: ChunkId, places: Sequence[Place]) -> bytes | bytearray | None:
+        with suppress(StoreError):
+            if (kept := self._chunks.get(chunk)) is not None:
+                return kept
         for place in places if root is not None else ():
             assert root is not None
-            with suppress(OSError):
-                descriptor = root.open_file(place.path)
-                try:
-                    plaintext = os.pread(descriptor, place.length, place.offset)
-                finally:
-                    os.close(descriptor)
-                if len(plaintext) == place.length:
-                    sealed = self._sealer.seal(plaintext)
-                    if sealed.id == chunk:
-                        return sealed.ciphertext
-        with suppress(StoreError):
-            return self._chunks.get(chunk)
+            with suppress(OSError, StoreError, TornError):
+                if (found := self._from_file(root, chunk, place)) is not None:
+                    return found
         return None
+
+    def _from_file(self, root: FolderRoot, chunk: ChunkId, place: Place) -> bytes | bytearray | None:
+        if place.length == 0:
+            self._reader.read(root, place.path)  # puts the manifest back into the packs
+            return self._chunks.get(chunk)
+        descriptor = root.open_file(place.path)
+        try:
+            plaintext = os.pread(descriptor, place.length, place.offset)
+        finally:
+            os.close(descriptor)
+        if len(plaintext) != place.length:
+            return None
+        sealed = self._sealer.seal(plaintext)
+        return sealed.ciphertext if sealed.id == chunk else None

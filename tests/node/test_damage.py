@@ -160,10 +160,6 @@ def no_packs(packs: Path) -> None:
     shutil.rmtree(packs)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the manifest of a file of more than four chunks stands in the packs only; it is not made anew",
-)
 @pytest.mark.parametrize(
     "damage", [no_packs, *later(damaged_pack, damaged_index, damaged_index_page)], ids=lambda damage: damage.__name__
 )

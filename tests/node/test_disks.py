@@ -111,10 +111,6 @@ async def test_an_unmounted_folder_is_stopped_deletes_nothing_and_comes_back(
             subprocess.run(["umount", "-l", one.folder], check=False)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="nothing looks at the root between events and the ten-minute scan; the watch stays on the old disk",
-)
 async def test_a_disk_that_is_mounted_again_is_watched_again(pair: Pair) -> None:
     """A file system that was really gone: what the old watch held on to never speaks again."""
     one, two = pair.both

@@ -179,9 +179,6 @@ async def test_a_symlink_swapped_in_for_a_directory_is_never_followed(running: P
     assert not list(outside.iterdir())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="FolderRoot._directory and walk recurse once per directory: RecursionError ends the node"
-)
 async def test_a_path_of_two_thousand_directories_ends_no_node(running: Pair) -> None:
     one, two = running.both
     (one.folder / "harmless").write_text("harmless")
