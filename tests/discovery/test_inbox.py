@@ -38,7 +38,7 @@ async def test_a_reader_is_woken_from_a_foreign_thread() -> None:
 
         nursery.start_soon(read)
         await trio.testing.wait_all_tasks_blocked()
-        await trio.to_thread.run_sync(inbox.put, sighting("a"))  # a real thread is the point
+        await trio.to_thread.run_sync(inbox.put, sighting("a"))  # noqa: TID251  # a real thread is the point
 
 
 async def test_closing_ends_the_iteration_of_a_waiting_reader() -> None:

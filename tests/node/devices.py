@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import cast
 
 import apsw
-import msgpack
 import trio
 
+from latticework.node.frames import PREFIX_BYTES, Data, decode_frame, encode_frame, frame_length
 from latticework.node.home import Home
 from latticework.simnet import KeyedRng
 
-type Data = str | int | float | bool | list[Data] | dict[str, Data] | None
 type Item = dict[str, Data]
 
 POLL_S = 0.05
@@ -209,13 +208,11 @@ def items(data: Data) -> list[Item]:
 
 
 async def send(stream: trio.abc.Stream, data: Mapping[str, Data]) -> None:
-    body = cast("bytes", msgpack.packb(dict(data), unicode_errors="surrogateescape"))
-    await stream.send_all(len(body).to_bytes(4, "big") + body)
+    await stream.send_all(encode_frame(data))
 
 
 async def receive(stream: trio.abc.Stream) -> Item:
-    length = int.from_bytes(await exactly(stream, 4), "big")
-    return cast("Item", msgpack.unpackb(await exactly(stream, length), unicode_errors="surrogateescape"))
+    return decode_frame(await exactly(stream, frame_length(await exactly(stream, PREFIX_BYTES))))
 
 
 async def exactly(stream: trio.abc.Stream, count: int) -> bytes:

@@ -95,4 +95,4 @@ def story(seed: bytes, root: Path) -> tuple[Transcript, dict[str, str], dict[str
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        print(story(sys.argv[1].encode(), Path(scratch))[0].digest.hex())
+        sys.stdout.write(story(sys.argv[1].encode(), Path(scratch))[0].digest.hex() + "\n")
