@@ -4,7 +4,7 @@
     uv run --all-groups python bench/transport.py [--quick] [--ours-only]
 
 Each line: name, value, unit, peer, its value, ratio ours/theirs. CPU is the sum of both processes during the transfer.
-py-libp2p runs in a virtual environment of its own ($LATTICE_BENCH_LIBP2P, by default /tmp/lattice-bench-libp2p); it is
+py-libp2p runs in a virtual environment of its own ($LATTICE_BENCH_LIBP2P, by default in the temporary directory); it is
 made on the first run with `uv pip install libp2p==0.8.1`, which compiles and needs Debian's libgmp-dev.
 """
 
@@ -14,6 +14,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import trio
 GIB = 1 << 30
 CHUNK = 1 << 20
 BULK = "/bench/bulk/1"
-LIBP2P_VENV = Path(os.environ.get("LATTICE_BENCH_LIBP2P", "/tmp/lattice-bench-libp2p"))
+LIBP2P_VENV = Path(os.environ.get("LATTICE_BENCH_LIBP2P", Path(tempfile.gettempdir(), "lattice-bench-libp2p")))
 
 
 def report(count: int, wall_s: float, cpu_s: float) -> dict[str, float]:
@@ -185,9 +186,15 @@ async def dial_libp2p(address: str, count: int):
 
 def libp2p_python() -> str:
     python = LIBP2P_VENV / "bin" / "python"
-    if not python.exists():
-        subprocess.run(["uv", "venv", "-q", "-p", "3.13", str(LIBP2P_VENV)], check=True)
-        subprocess.run(["uv", "pip", "install", "-q", "-p", str(python), "libp2p==0.8.1"], check=True)
+    ready = (
+        python.exists()
+        and not subprocess.run([python, "-c", "import libp2p"], capture_output=True, check=False).returncode
+    )
+    if not ready:
+        subprocess.run(["uv", "venv", "-q", "--clear", "-p", "3.13", str(LIBP2P_VENV)], check=True)
+        # Not from the checkout: our pins are for us.
+        install = ["uv", "pip", "install", "-q", "-p", str(python), "libp2p==0.8.1"]
+        subprocess.run(install, check=True, cwd=LIBP2P_VENV)
     return str(python)
 
 
