@@ -6,6 +6,7 @@ end. Every chunk is checked against its id when it is read; a damaged one is for
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
@@ -17,6 +18,7 @@ from latticework.wire import ChunkId, StoreError
 from .params import MAX_SEALED_BYTES, PACK_TARGET_BYTES
 
 _MAX_OFFSET = 1 << 40
+_DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS chunk(
   id BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
@@ -39,43 +41,56 @@ class Packs:
 
     def put(self, chunk: ChunkId, ciphertext: bytes | bytearray) -> None:
         with self._lock:
-            try:
-                if self._row(chunk) is None:
-                    pack, offset = self._append(ciphertext)
-                    self._index.execute(
-                        "INSERT OR REPLACE INTO chunk VALUES(?,?,?,?)", (chunk, pack, offset, len(ciphertext))
-                    )
-            except (OSError, apsw.Error) as error:
-                raise StoreError(f"cannot store a chunk in {self._directory}: {error}") from error
+            self._healing(lambda: self._put(chunk, ciphertext), f"cannot store a chunk in {self._directory}")
 
     def get(self, chunk: ChunkId) -> bytes | None:
         with self._lock:
-            try:
-                row = self._row(chunk)
-                if row is None:
-                    return None
-                ciphertext = self._read(*row)
-                if ciphertext is None or blake3(ciphertext).digest() != chunk:
-                    self._index.execute("DELETE FROM chunk WHERE id=?", (chunk,))
-                    return None
-            except (OSError, apsw.Error) as error:
-                raise StoreError(f"cannot read a chunk in {self._directory}: {error}") from error
-            return ciphertext
+            return self._healing(lambda: self._get(chunk), f"cannot read a chunk in {self._directory}")
 
     def close(self) -> None:
         with self._lock:
             self._index.close()
 
     def _open_index(self) -> apsw.Connection:
-        path = self._directory / "index.db"
         try:
-            return _connect(path)
-        except (apsw.CorruptError, apsw.NotADBError):
-            # The index only locates what can be fetched or made again; a damaged one is set aside, never trusted.
-            path.replace(path.with_suffix(".damaged"))
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            return _connect(path)
+            return _connect(self._directory / "index.db")
+        except _DAMAGED:
+            return self._fresh_index()
+
+    def _fresh_index(self) -> apsw.Connection:
+        """The index only locates what can be fetched or made again; a damaged one is set aside, never trusted."""
+        path = self._directory / "index.db"
+        path.replace(path.with_suffix(".damaged"))
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _connect(path)
+
+    def _healing[T](self, work: Callable[[], T], what: str) -> T:
+        """Run `work`; if the index turns out to be damaged, begin a new one and run it again."""
+        try:
+            try:
+                return work()
+            except _DAMAGED:
+                self._index.close(force=True)
+                self._index = self._fresh_index()
+                return work()
+        except (OSError, apsw.Error) as error:
+            raise StoreError(f"{what}: {error}") from error
+
+    def _put(self, chunk: ChunkId, ciphertext: bytes | bytearray) -> None:
+        if self._row(chunk) is None:
+            pack, offset = self._append(ciphertext)
+            self._index.execute("INSERT OR REPLACE INTO chunk VALUES(?,?,?,?)", (chunk, pack, offset, len(ciphertext)))
+
+    def _get(self, chunk: ChunkId) -> bytes | None:
+        row = self._row(chunk)
+        if row is None:
+            return None
+        ciphertext = self._read(*row)
+        if ciphertext is None or blake3(ciphertext).digest() != chunk:
+            self._index.execute("DELETE FROM chunk WHERE id=?", (chunk,))
+            return None
+        return ciphertext
 
     def _row(self, chunk: ChunkId) -> tuple[int, int, int] | None:
         rows = list(self._index.execute("SELECT pack, offset, length FROM chunk WHERE id=?", (chunk,)))
