@@ -8,12 +8,12 @@ import trio
 
 from latticework.wire import LatticeError
 
-_OURS = (LatticeError, trio.TooSlowError)
+_OURS = (LatticeError, trio.TooSlowError, OSError)
 
 
 @contextmanager
 def first_error() -> Generator[None]:
-    """Turn a group that holds nothing but errors of ours into the first of them; other groups pass whole.
+    """Turn a group that holds nothing but errors of ours, or of the system, into the first; other groups pass whole.
 
     For a nursery whose tasks serve one end, where the first error is the cause and the others are its echo.
     """

@@ -46,9 +46,9 @@ from latticework.wire import (
 )
 from latticework.wire.signing import Ed25519Signer
 
-from .folders.content import digest
 from .folders.ports import LocalChange
 from .params import INBOX_COMMANDS
+from .rows import is_untouched, rebased
 from .store import DiskChange, Row, SpaceStore, StoreCorruptError
 
 
@@ -268,6 +268,8 @@ class Space:
 
     def _puts(self, change: LocalChange, also_changed: set[bytes], rows: Mapping[bytes, Row]) -> list[Put]:
         path, found, row = change.path, change.found, change.row
+        if is_untouched(change):
+            return []
         shown = self.tree.shown.get(path)
         # What lost its name here and was taken away before its copy was written has no content anywhere: it is settled.
         dots = frozenset(() if row is None else row.dots)
@@ -296,6 +298,8 @@ class Space:
         if shown is not None and content_key(shown.value) == key:
             # Adopted content with other times or another mode is brought in line when it is applied.
             return change.found.row(shown.dots if shown.value == change.found.value else ())
+        if is_untouched(change) and change.row is not None:
+            return change.found.row(change.row.dots)
         mine = (version.dot for version in self.tree.heads(change.path) if content_key(version.value) == key)
         return change.found.row(tuple(mine))
 
@@ -377,13 +381,3 @@ class Space:
     def _log_signer(self) -> Ed25519Signer:
         seed = derive(self._identity.log_secret, self.id, Label.LOG_OPEN, self.store.log_nonce, 32)
         return Ed25519Signer(seed)
-
-
-def rebased(rows: Mapping[bytes, Row], tree: FileTree, paths: frozenset[bytes]) -> dict[bytes, Row]:
-    """Rows whose content the tree still shows, under new heads: conflict copies that became files of their own."""
-    result: dict[bytes, Row] = {}
-    for path in sorted(paths):
-        row, shown = rows.get(path), tree.shown.get(path)
-        if row is not None and shown is not None and row.content == digest(shown.value):
-            result[path] = row._replace(dots=shown.dots)
-    return result

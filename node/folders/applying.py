@@ -5,7 +5,8 @@ its new name before its old place is reused.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import final
 
@@ -179,7 +180,7 @@ class Applying:
                 job.failure = Pending(Reason.NO_SOURCE, "no connected device has the list of its chunks")
 
     def _prepare(self, jobs: list[Job]) -> None:
-        with self._ledger.open_root() as root:
+        with self._pass() as root:
             self._assembler.prepare(root, jobs)
 
     async def _fetch_missing(self, jobs: list[Job]) -> None:
@@ -203,15 +204,15 @@ class Applying:
                 job.failure = Pending(Reason.NO_SOURCE, f"{len(job.missing)} chunks are on no connected device")
 
     def _write(self, waiting: dict[ChunkId, list[Job]], group: list[tuple[ChunkId, bytes]]) -> None:
-        with self._ledger.open_root() as root:
+        with self._pass() as root:
             self._assembler.write(root, waiting, group)
 
     def _finish(self, jobs: list[Job]) -> None:
-        with self._ledger.open_root() as root:
+        with self._pass() as root:
             self._assembler.finish(root, jobs)
 
     def _install(self, jobs: list[Job]) -> list[DiskChange]:
-        with self._ledger.open_root() as root:
+        with self._pass() as root:
             changes = self._assembler.install(root, jobs)
             self._trim_previous(root)
             return changes
@@ -249,7 +250,7 @@ class Applying:
             self._ledger.disk_changed({path for path, why in failed.items() if why.reason is Reason.LOCAL_CHANGE})
 
     def _remove_now(self, doomed: Sequence[tuple[bytes, Row]]) -> tuple[list[bytes], dict[bytes, Pending]]:
-        with self._ledger.open_root() as root:
+        with self._pass() as root:
             outcome = remove_paths(root, doomed)
             self._trim_previous(root)
             return outcome
@@ -257,7 +258,18 @@ class Applying:
     def _trim_previous(self, root: FolderRoot) -> None:
         if root.kept_bytes:
             folder_bytes = sum(row.size for row in self._ledger.rows.values())
-            trim_previous(root, int(folder_bytes * PREVIOUS_SHARE))
+            # As well as the disk allows: what was done before must be recorded in any case.
+            with suppress(OSError):
+                trim_previous(root, int(folder_bytes * PREVIOUS_SHARE))
+
+    @contextmanager
+    def _pass(self) -> Generator[FolderRoot]:
+        """The open folder; what its disk refuses beyond single files is the folder's error, not the node's."""
+        with self._ledger.open_root() as root:
+            try:
+                yield root
+            except OSError as error:
+                raise StoreError(f"{self._ledger.path}: {error.strerror or error}") from error
 
 
 def _sealed_bytes(ref: ChunkRef) -> int:

@@ -27,6 +27,8 @@ PREVIOUS = b"previous"
 """Directory of ours for the version that a change from elsewhere replaced or deleted (decision 24)."""
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 """What file systems without hard links answer."""
+_NOT_KEPT = _NO_LINKS | {errno.EXDEV, errno.ENOSPC, errno.EDQUOT}
+"""Why an earlier version is not kept; none of these may hold up the change itself."""
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 64
 
@@ -201,7 +203,7 @@ class FolderRoot:
             else:
                 os.unlink(temporary, dir_fd=source)
         else:
-            self._keep_previous(directory, name, path, expected)
+            self._link_previous(directory, name, path, expected)
             os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
@@ -248,8 +250,7 @@ class FolderRoot:
             if expected.kind == "d":
                 self._forget(path)
                 os.rmdir(name, dir_fd=directory)
-            else:
-                self._keep_previous(directory, name, path, expected)
+            elif not self._move_to_previous(directory, name, path, expected):
                 os.unlink(name, dir_fd=directory)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
@@ -332,22 +333,39 @@ class FolderRoot:
     def _temporary(self) -> int:
         return self.own_directory(_TEMPORARY)
 
-    def _keep_previous(self, directory: int, name: bytes, path: bytes, row: Row) -> None:
-        """Link the file that is about to go into `PREVIOUS`, in place of what was kept for its path before."""
+    def _link_previous(self, directory: int, name: bytes, path: bytes, row: Row) -> None:
+        """Link the file that is about to be replaced into `PREVIOUS`; done as well as the disk allows."""
         if row.kind != "f":
             return
-        key = hashlib.sha256(path).hexdigest()[:16].encode()
-        kept, fresh = self.own_directory(PREVIOUS), key + b".new"
+        target = _previous_name(path)
         try:
+            kept = self.own_directory(PREVIOUS)
             with suppress(FileNotFoundError):
-                os.unlink(fresh, dir_fd=kept)
-            os.link(name, fresh, src_dir_fd=directory, dst_dir_fd=kept, follow_symlinks=False)
-            os.rename(fresh, key + b" " + name[:200], src_dir_fd=kept, dst_dir_fd=kept)
+                os.unlink(target + b".new", dir_fd=kept)
+            os.link(name, target + b".new", src_dir_fd=directory, dst_dir_fd=kept, follow_symlinks=False)
+            os.rename(target + b".new", target, src_dir_fd=kept, dst_dir_fd=kept)
         except OSError as error:
-            if error.errno not in _NO_LINKS | {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno not in _NOT_KEPT:
                 raise
-            return
+        else:
+            self.kept_bytes += row.size
+
+    def _move_to_previous(self, directory: int, name: bytes, path: bytes, row: Row) -> bool:
+        """Move the file that is to be deleted into `PREVIOUS`; False when it cannot be kept there.
+
+        A move, not a link and an unlink: where it fails nothing was touched, not even the file's change time.
+        """
+        if row.kind != "f":
+            return False
+        try:
+            kept = self.own_directory(PREVIOUS)
+            os.rename(name, _previous_name(path), src_dir_fd=directory, dst_dir_fd=kept)
+        except OSError as error:
+            if error.errno not in _NOT_KEPT:
+                raise
+            return False
         self.kept_bytes += row.size
+        return True
 
     def _read_marker(self) -> bytes:
         own = os.open(MARKER_DIRECTORY, _DIRECTORY_FLAGS, dir_fd=self._descriptor)
@@ -359,3 +377,8 @@ class FolderRoot:
                 os.close(descriptor)
         finally:
             os.close(own)
+
+
+def _previous_name(path: bytes) -> bytes:
+    name = path.rpartition(b"/")[2]
+    return hashlib.sha256(path).hexdigest()[:16].encode() + b" " + name[:200]

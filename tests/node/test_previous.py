@@ -71,6 +71,24 @@ def test_a_file_that_changed_meanwhile_is_neither_replaced_nor_removed_nor_kept(
     assert not (folder / ".lattice" / "previous").exists()
 
 
+def test_a_deletion_that_the_disk_refuses_touches_nothing(folder: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write in any directory")
+    note = folder / "sub" / "note.txt"
+    note.parent.mkdir()
+    note.write_text("text")
+    before = row(note)
+    note.parent.chmod(0o555)
+    try:
+        with FolderRoot.open(folder, FOLDER) as root:
+            for _ in range(2):
+                with pytest.raises(PermissionError):
+                    root.remove(b"sub/note.txt", before)
+    finally:
+        note.parent.chmod(0o755)
+    assert row(note) == before
+
+
 def test_the_versions_that_went_first_are_dropped_beyond_the_budget(folder: Path) -> None:
     with FolderRoot.open(folder, FOLDER) as root:
         for number in range(5):
