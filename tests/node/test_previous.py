@@ -1,4 +1,6 @@
 import os
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -71,9 +73,23 @@ def test_a_file_that_changed_meanwhile_is_neither_replaced_nor_removed_nor_kept(
     assert not (folder / ".lattice" / "previous").exists()
 
 
-def test_a_deletion_that_the_disk_refuses_touches_nothing(folder: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write in any directory")
+@pytest.fixture
+def nobody() -> Generator[Path]:
+    """A directory that anyone may enter, and a user without privileges, also where the tests run as root."""
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch).chmod(0o777)
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(scratch)
+        finally:
+            os.seteuid(before)
+
+
+def test_a_deletion_that_the_disk_refuses_touches_nothing(nobody: Path) -> None:
+    folder = nobody / "folder"
+    FolderRoot.create(folder, FOLDER)
     note = folder / "sub" / "note.txt"
     note.parent.mkdir()
     note.write_text("text")
