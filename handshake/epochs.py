@@ -31,7 +31,6 @@ from latticework.wire import (
 )
 from latticework.wire.padding import pad, unpad
 
-EPOCH_SECRET_BYTES = 32
 MAX_SEALED_PAYLOAD_BYTES = 1 << 20
 TAG_BYTES = 16
 NONCE_BYTES = 24

@@ -32,7 +32,6 @@ from .params import (
 _HEADER = Struct(">I")
 _TYPE_SHIFT = 28
 _LENGTH_MASK = (1 << _TYPE_SHIFT) - 1
-_MAX_LENGTH = MAX_RECORD_PLAINTEXT_BYTES + TAG_BYTES
 _EMPTY = b""
 
 

@@ -76,11 +76,6 @@ class Account:
         """Where devices were last reached."""
         return self._state.devices
 
-    @property
-    def is_fresh(self) -> bool:
-        """True while this account is the one that `init` made, and nothing was done with it."""
-        return len(self.roster.members) == 1 and not self.spaces
-
     def offers(self) -> list[SpaceOffer]:
         """What a device of the account is told of our spaces."""
         return [SpaceOffer(known.genesis, known.name, known.epoch_secret) for known in self.spaces]

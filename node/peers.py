@@ -81,7 +81,9 @@ class _Target:
     device: DeviceId | None = None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     last_error: str = ""
+    peer_id: str = ""
     retired: bool = False
+    dialling: bool = False
 
 
 @final
@@ -137,18 +139,18 @@ class Peers:
                 nursery.start_soon(self._accept, listener, nursery)
             for discovery in discoveries:
                 discovery.announce(self.listening)
-                nursery.start_soon(self._discover, discovery, nursery)
+                nursery.start_soon(self._discover, discovery)
             task_status.started()
             await trio.sleep_forever()
 
-    def keep(self, address: Multiaddr, source: str, device: DeviceId | None = None) -> None:
+    def keep(self, address: Multiaddr, source: str, device: DeviceId | None = None, peer_id: str = "") -> None:
         """Keep trying `address` from now on."""
         key = str(address)
         if (known := self._targets.get(key)) is not None:
             known.retired = False
         if known is not None or address in self.listening or self._nursery is None:
             return
-        target = self._targets[key] = _Target(address, source, device)
+        target = self._targets[key] = _Target(address, source, device, peer_id=peer_id)
         self._nursery.start_soon(self._keep_dialling, target)
 
     def retire(self, device: DeviceId, current: tuple[Multiaddr, ...]) -> None:
@@ -174,11 +176,6 @@ class Peers:
         """Try every address again now: who is ours may have changed."""
         event, self._redial = self._redial, trio.Event()
         event.set()
-
-    def drop_all(self) -> None:
-        """Close every link: our certificate has changed."""
-        for link in list(self.links.values()):
-            self._close_soon(link.connection)
 
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         while True:
@@ -210,19 +207,28 @@ class Peers:
         finally:
             self._connections -= 1
 
-    async def _discover(self, discovery: Discovery, nursery: trio.Nursery) -> None:
-        del nursery
+    async def _discover(self, discovery: Discovery) -> None:
         async for sighting in discovery.sightings():
-            self._sighted(sighting)
+            self.heard(sighting)
 
-    def _sighted(self, sighting: Sighting) -> None:
-        wanted = {str(address) for address in sighting.addresses}
-        if sighting.gone:
-            return
+    def heard(self, sighting: Sighting) -> None:
+        """A sighting replaces what was said of the peer before, so that strangers who left make room for others.
+
+        Addresses of devices of ours stay: nothing in a sighting is authenticated.
+        """
+        for target in self._targets.values():
+            same_peer = target.peer_id != "" and target.peer_id == sighting.peer_id
+            if same_peer and target.device is None and target.address not in sighting.addresses:
+                target.retired = True
+        self._drop_retired()
         for address in sighting.addresses:
-            if len(self._targets) < MAX_CONNECTIONS or str(address) in wanted & self._targets.keys():
-                self.keep(address, sighting.source)
+            if len(self._targets) < MAX_CONNECTIONS or str(address) in self._targets:
+                self.keep(address, sighting.source, peer_id=sighting.peer_id if sighting.source == "mdns" else "")
         self._hub.sighted()
+
+    def _drop_retired(self) -> None:
+        for key in [key for key, target in self._targets.items() if target.retired and not target.dialling]:
+            self._targets.pop(key).scope.cancel()
 
     async def _keep_dialling(self, target: _Target) -> None:
         delay = DIAL_FIRST_S
@@ -232,11 +238,12 @@ class Peers:
                     await self._link_ended.wait()
                     continue
                 if target.retired:
-                    del self._targets[str(target.address)]
+                    if self._targets.get(str(target.address)) is target:
+                        del self._targets[str(target.address)]
                     return
                 started = self._clock.monotonic_us()
                 try:
-                    target.last_error = ""
+                    target.last_error, target.dialling = "", True
                     await self._dial_once(target)
                 except PeerError as error:
                     target.last_error = str(error)
@@ -248,6 +255,8 @@ class Peers:
                 except Exception:  # noqa: BLE001  # the supervisor of one dialled peer: as above
                     target.last_error = "a bug in this node; see its log"
                     _log.exception("dial failed address=%s", target.address)
+                finally:
+                    target.dialling = False
                 if self._clock.monotonic_us() - started > DIAL_LAST_S * 1_000_000:
                     delay = DIAL_FIRST_S
                 with trio.move_on_after(delay) as waited:

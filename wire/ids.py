@@ -2,8 +2,6 @@
 
 from typing import NewType
 
-ID_BYTES = 32
-
 DeviceId = NewType("DeviceId", bytes)
 """SHA-256 over a device's public keys."""
 AccountId = NewType("AccountId", bytes)
