@@ -1,12 +1,12 @@
 """Replication: entries, logs, the roster, the file tree and frontier exchange. Pure; no I/O."""
 
+from .dots import Dot
 from .entry import LANE_FILES, LANE_LOG, Body, Entry, Envelope, entry_id, read_entry, read_stored_entry, write_entry
 from .filetree import (
     ChunkRef,
     Content,
     Deleted,
     Directory,
-    Dot,
     File,
     FileOperations,
     FileTree,

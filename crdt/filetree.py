@@ -31,6 +31,7 @@ from latticework.wire import (
     record,
 )
 
+from .dots import Dot
 from .params import MAX_INLINE_CHUNKS, MAX_OPS_PER_ENTRY, MAX_PATH_BYTES, MAX_REPLACES
 from .paths import ancestors, conflict_path, path_refusal
 
@@ -96,15 +97,6 @@ class Deleted:
 
 
 type Value = File | Directory | Symlink | Deleted
-
-
-@record("dot")
-@dataclass(frozen=True, slots=True, order=True)
-class Dot:
-    """The name of one operation: its entry, and its index in it."""
-
-    entry: Annotated[EntryId, Bytes(32)]
-    index: Annotated[int, UInt(MAX_OPS_PER_ENTRY)]
 
 
 @record("put")

@@ -13,8 +13,6 @@ from typing import assert_never, final
 import trio
 
 from latticework.crdt import (
-    Deleted,
-    Directory,
     Entry,
     FileTree,
     Forked,
@@ -25,7 +23,6 @@ from latticework.crdt import (
     SpaceReplica,
     Stored,
     Waiting,
-    content_key,
     read_entry,
 )
 from latticework.handshake.epochs import SpaceKeys
@@ -47,8 +44,9 @@ from latticework.wire import (
 from latticework.wire.signing import Ed25519Signer
 
 from .folders.ports import LocalChange
+from .local_changes import operations_of, row_after
 from .params import INBOX_COMMANDS
-from .rows import is_untouched, rebased
+from .rows import rebased
 from .store import DiskChange, Row, SpaceStore, StoreCorruptError
 
 
@@ -243,15 +241,11 @@ class Space:
             reply.done.set()
 
     async def _do_publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
-        also_changed = {change.path for change in changes if self._shows(change)}
-        puts: list[Put] = []
-        for change in changes:
-            puts += self._puts(change, also_changed, rows)
-        written = self._write(puts)
+        written = self._write(operations_of(self.tree, changes, rows))
         result: dict[bytes, Row | None] = {}
         disk: list[DiskChange] = []
         for change in changes:
-            row = self._row_after(change)
+            row = row_after(self.tree, change)
             result[change.path] = row
             disk.append(DiskChange(change.path, row, () if change.found is None else change.found.pieces))
         changed = frozenset[bytes]().union(*(stored.changed for stored in written)) - result.keys()
@@ -261,47 +255,6 @@ class Space:
         await self._commit([stored.entry for stored in written], disk, durable=bool(written))
         self._on_change(changed)
         return result
-
-    def _shows(self, change: LocalChange) -> bool:
-        shown = self.tree.shown.get(change.path)
-        return shown is not None and change.row is not None and not set(change.row.dots).isdisjoint(shown.dots)
-
-    def _puts(self, change: LocalChange, also_changed: set[bytes], rows: Mapping[bytes, Row]) -> list[Put]:
-        path, found, row = change.path, change.found, change.row
-        if is_untouched(change):
-            return []
-        shown = self.tree.shown.get(path)
-        # What lost its name here and was taken away before its copy was written has no content anywhere: it is settled.
-        dots = frozenset(() if row is None else row.dots)
-        copies = [other for other in self.tree.emitted(path) if other != path]
-        unwritten = {other for other in copies if other not in rows and dots & set(self.tree.shown[other].dots)}
-        named = set(() if shown is None else shown.dots).union(*(rows[other].dots for other in copies if other in rows))
-        heads = (version.dot for version in self.tree.heads(path) if version.dot in dots - named)
-        mine = tuple(heads)
-        settled = [Put(path, Deleted() if found is None else found.value, mine)] if mine else []
-        if found is None:
-            if row is None or not self._shows(change):
-                return settled
-            return self.tree.puts_for(path, Deleted(), row.dots, also_changed | unwritten)
-        if shown is not None and content_key(shown.value) == content_key(found.value):
-            if row is None or row.dots != shown.dots or shown.value == found.value:
-                return settled
-        elif isinstance(found.value, Directory) and self.tree.is_directory(path):
-            return settled
-        return self.tree.puts_for(path, found.value, () if row is None else row.dots, also_changed | unwritten)
-
-    def _row_after(self, change: LocalChange) -> Row | None:
-        if change.found is None:
-            return None
-        shown = self.tree.shown.get(change.path)
-        key = content_key(change.found.value)
-        if shown is not None and content_key(shown.value) == key:
-            # Adopted content with other times or another mode is brought in line when it is applied.
-            return change.found.row(shown.dots if shown.value == change.found.value else ())
-        if is_untouched(change) and change.row is not None:
-            return change.found.row(change.row.dots)
-        mine = (version.dot for version in self.tree.heads(change.path) if content_key(version.value) == key)
-        return change.found.row(tuple(mine))
 
     def _write(self, puts: Sequence[Put]) -> list[Stored]:
         if not puts:
