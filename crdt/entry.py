@@ -33,6 +33,14 @@ LANE_LOG = 0
 """Operations about the log itself: its opening."""
 LANE_FILES = 1
 """File-tree operations, version 1."""
+LANE_CHECKPOINT = 2
+"""Checkpoints, version 1."""
+LANE_DOCUMENTS = 3
+"""Document operations, version 1."""
+LANE_MERGE = 4
+"""No operation: an entry that only depends on what its author has seen."""
+STATE_LANES = frozenset({LANE_FILES, LANE_DOCUMENTS})
+"""Lanes whose payloads make up the state."""
 
 
 @record("entry-body")
@@ -70,6 +78,10 @@ class Entry:
     body: Body
     envelope: Envelope
 
+    def without_payload(self) -> "Entry":
+        """The same entry, its payload erased."""
+        return Entry(self.id, self.body, Envelope(self.envelope.body, self.envelope.signature, None))
+
 
 def entry_id(space: SpaceId, body: bytes) -> EntryId:
     """SHA-256 over label, space and the exact body bytes."""
@@ -83,27 +95,34 @@ def read_entry(space: SpaceId, data: bytes) -> Entry:
         MalformedError: any of these fails.
     """
     entry = read_stored_entry(space, data)
-    body, envelope = entry.body, entry.envelope
-    if list(body.deps) != sorted(set(body.deps)):
-        raise MalformedError("dependencies are not sorted and distinct")
-    if (body.prev is None) != (body.seq == 0):
-        raise MalformedError("only the first entry of a log has no predecessor")
-    if envelope.payload is not None:
-        if len(envelope.payload) != body.payload_length:
-            raise MalformedError("the payload has another length than the body says")
-        if hashlib.sha256(envelope.payload).digest() != body.payload_hash:
-            raise MalformedError("the payload has another hash than the body says")
-    if not verify_ed25519(body.author, Label.ENTRY_SIGNATURE.value + entry.id, envelope.signature):
+    check_body(entry.body)
+    payload = entry.envelope.payload
+    if payload is not None and len(payload) != entry.body.payload_length:
+        raise MalformedError("the payload has another length than the body says")
+    if not signature_verifies(entry):
         raise MalformedError("the signature does not verify")
     return entry
 
 
+def check_body(body: Body) -> None:
+    """What must hold of a body by itself; raises MalformedError."""
+    if list(body.deps) != sorted(set(body.deps)):
+        raise MalformedError("dependencies are not sorted and distinct")
+    if (body.prev is None) != (body.seq == 0):
+        raise MalformedError("only the first entry of a log has no predecessor")
+
+
+def signature_verifies(entry: Entry) -> bool:
+    """True if the entry's author signed its id."""
+    return verify_ed25519(entry.body.author, Label.ENTRY_SIGNATURE.value + entry.id, entry.envelope.signature)
+
+
 def read_stored_entry(space: SpaceId, data: bytes) -> Entry:
-    """Parse an entry that was fully checked before it was stored; raises MalformedError."""
+    """Parse an entry whose signature was checked before it was stored; raises MalformedError."""
     envelope = decode(Envelope, data, MAX_ENTRY_BYTES)
     body = decode(Body, envelope.body, MAX_BODY_BYTES)
     if envelope.payload is not None and hashlib.sha256(envelope.payload).digest() != body.payload_hash:
-        raise MalformedError("the payload has changed on disk")
+        raise MalformedError("the payload has another hash than the body says")
     return Entry(entry_id(space, envelope.body), body, envelope)
 
 

@@ -1,181 +1,109 @@
-"""The file tree of a space: a multi-value register per path, and the one way in which everyone shows it.
+"""The file tree of a space, and the one way in which everyone shows it.
 
-An operation lists the heads it replaces; what was written concurrently stays beside it, so no acknowledged write is
-lost. Showing the tree is a pure function of the admitted operations:
+The state is a function of the set of admitted entries and of which of them are void. Nodes stand in a tree of moves
+(`moves.py`) and have contents (`tree_nodes.py`); showing them at paths settles what a disk cannot hold:
 
-- a deletion that meets a concurrent edit loses;
-- equal content is one head, however often it was written;
-- among different contents the smaller (clock, entry, index) keeps the name, the others are shown beside it as
-  `name (device, UTC time).ext`;
-- where a file meets a directory the directory keeps the name (decision 23).
+- directories of one name in one place are one directory;
+- equal content at one path is one file, however often it was made;
+- among different contents the one that came to stand there first, by clock and then dot, keeps the name; the others
+  are shown beside it as `name (device, UTC time).ext`;
+- where a file meets a directory the directory keeps the name (decision 23);
+- what has no valid path is not shown, and counted.
+
+A *register* is a path before clashes are settled; everything that changes is looked at register by register, so that a
+renamed directory costs what stands in it and nothing else.
 """
 
 import hashlib
-from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
-from typing import Annotated, Literal, NamedTuple, final
+from typing import Literal, NamedTuple, Self, final
 
-from latticework.wire import (
-    Array,
-    Bool,
-    Bytes,
-    ChunkId,
-    EntryId,
-    LogId,
-    Nested,
-    OneOf,
-    SInt,
-    UInt,
-    encode_plain,
-    record,
-)
+from latticework.wire import EntryId, LogId, encode_plain
 
 from .dots import Dot
-from .params import MAX_INLINE_CHUNKS, MAX_OPS_PER_ENTRY, MAX_PATH_BYTES, MAX_REPLACES
-from .paths import ancestors, conflict_path, path_refusal
+from .file_values import Directory, Value, content_key
+from .paths import ancestors, child_path, conflict_path
+from .tree_history import Batch, Changes, TreeHistory
+from .tree_nodes import Node
+from .tree_snapshot import TreeState, read_snapshot, write_snapshot
 
 
-@record("chunk-ref")
-@dataclass(frozen=True, slots=True)
-class ChunkRef:
-    """One chunk of a file: its id, the key that opens it, and its true length before padding."""
+class Head(NamedTuple):
+    """One content at a register: what it is, and the clock and log of the operation that brought it to this place."""
 
-    id: Annotated[ChunkId, Bytes(32)]
-    key: Annotated[bytes, Bytes(32)]
-    length: Annotated[int, UInt(1 << 26)]
-
-
-@record("inline-content", tag=1)
-@dataclass(frozen=True, slots=True)
-class Inline:
-    """The chunks themselves, in order: small files."""
-
-    chunks: Annotated[tuple[ChunkRef, ...], Array(Nested(ChunkRef), MAX_INLINE_CHUNKS)]
-
-
-@record("manifest-content", tag=2)
-@dataclass(frozen=True, slots=True)
-class ManifestRef:
-    """The chunk that holds the file's sealed manifest."""
-
-    manifest: Annotated[ChunkRef, Nested(ChunkRef)]
-
-
-type Content = Inline | ManifestRef
-
-
-@record("file", tag=1)
-@dataclass(frozen=True, slots=True)
-class File:
-    """A regular file: size in bytes, modification time in nanoseconds since 1970, owner-executable bit, content."""
-
-    size: Annotated[int, UInt(1 << 62)]
-    mtime_ns: Annotated[int, SInt()]
-    executable: Annotated[bool, Bool()]
-    content: Annotated[Content, OneOf((Inline, ManifestRef))]
-
-
-@record("directory", tag=2)
-@dataclass(frozen=True, slots=True)
-class Directory:
-    """A directory that exists even when empty."""
-
-
-@record("symlink", tag=3)
-@dataclass(frozen=True, slots=True)
-class Symlink:
-    """A symbolic link as data: its target is never followed by us."""
-
-    target: Annotated[bytes, Bytes(maximum=4095, minimum=1)]
-
-
-@record("deleted", tag=4)
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """Nothing is here any more."""
-
-
-type Value = File | Directory | Symlink | Deleted
-
-
-@record("put")
-@dataclass(frozen=True, slots=True)
-class Put:
-    """An operation: `path` now has `value`, in place of the heads `replaces`."""
-
-    path: Annotated[bytes, Bytes(maximum=MAX_PATH_BYTES)]
-    value: Annotated[Value, OneOf((File, Directory, Symlink, Deleted))]
-    replaces: Annotated[tuple[Dot, ...], Array(Nested(Dot), MAX_REPLACES)]
-
-
-@record("file-operations")
-@dataclass(frozen=True, slots=True)
-class FileOperations:
-    """The payload of an entry in the lane of files."""
-
-    puts: Annotated[tuple[Put, ...], Array(Nested(Put), MAX_OPS_PER_ENTRY)]
-
-
-class Version(NamedTuple):
-    """One head of a path."""
-
+    node: Node
     dot: Dot
-    hlc: int
-    log: LogId
     value: Value
+    written: int
+    hlc: int
+    brought_by: Dot
+    log: LogId
 
     @property
-    def order(self) -> tuple[int, Dot]:
-        """Total order of heads, the same on every replica."""
-        return (self.hlc, self.dot)
+    def order(self) -> tuple[int, Dot, int, Dot]:
+        """Total order of the contents of a register, the same on every replica."""
+        return (self.hlc, self.brought_by, self.written, self.dot)
 
 
 class Shown(NamedTuple):
-    """What stands at one visible path: the head, the register it belongs to, and every head that it stands for."""
+    """What stands at one visible path: its register, its value, and all that keeps it alive.
+
+    `dots` are the contents it stands for and the moves that hold their nodes; whoever saw it has seen these.
+    """
 
     register: bytes
-    value: File | Directory | Symlink
+    value: Value
     dots: tuple[Dot, ...]
     hlc: int
     log: LogId
     role: Literal["primary", "copy"]
 
 
-def content_key(value: Value) -> tuple[object, ...]:
-    """Equal for values that are the same to a user; modification time and executable bit are no content."""
-    match value:
-        case File():
-            return ("file", value.content)
-        case Directory():
-            return ("directory",)
-        case Symlink():
-            return ("symlink", value.target)
-        case Deleted():
-            return ("deleted",)
-
-
 @final
 class FileTree:
-    """The registers of one space and their visible form `shown`, keyed by visible path."""
+    """The nodes of one space and their visible form `shown`, keyed by visible path."""
 
     def __init__(self, author_name: Callable[[LogId], str]) -> None:
         self._author_name = author_name
-        self._heads: dict[bytes, dict[Dot, Version]] = {}
+        self._history = TreeHistory()
+        self._history.root.path = b""
+        self._registers: dict[bytes, dict[Node, tuple[Head, ...]]] = {}
+        self._directories: dict[bytes, dict[Node, None]] = {}
         self._live_beneath: dict[bytes, int] = {}
         self._emitted: dict[bytes, tuple[bytes, ...]] = {}
+        self._names_tried: dict[bytes, list[bytes]] = {}
         self._copies_near: dict[bytes, dict[bytes, None]] = {}
-        self._replaced_early: set[tuple[bytes, Dot]] = set()
+        self._hidden: set[Node] = set()
         self.shown: dict[bytes, Shown] = {}
-        self.refused_paths = 0
 
-    def heads(self, path: bytes) -> tuple[Version, ...]:
-        """The heads of the register `path`, in their total order."""
-        return tuple(sorted(self._heads.get(path, {}).values(), key=lambda version: version.order))
+    @classmethod
+    def load(cls, snapshot: bytes, author_name: Callable[[LogId], str]) -> Self:
+        """The tree that `snapshot` was made of.
+
+        Raises:
+            MalformedError: it is no snapshot.
+        """
+        state = read_snapshot(snapshot)
+        tree = cls(author_name)
+        tree.set_void(dict.fromkeys(state.void, True))
+        tree.apply_all(state.entries)
+        return tree
+
+    def snapshot(self) -> bytes:
+        """Everything as bytes: equal exactly where the same entries were applied and the same ones are void."""
+        history = self._history
+        entries = [(entry, item.hlc, item.log, item.operations) for entry, item in history.entries.items()]
+        return write_snapshot(TreeState(entries, sorted(history.void)))
+
+    @property
+    def refused_paths(self) -> int:
+        """Nodes that live and are not shown, for want of a valid path."""
+        return len(self._hidden)
 
     def is_directory(self, path: bytes) -> bool:
-        """True when something live stands beneath `path`, so that it is a directory whatever its own register says."""
-        return self._live_beneath.get(path, 0) > 0
+        """True when something live stands beneath `path`, so that it is a directory whether one was made or not."""
+        return path in self._live_beneath
 
     def conflicts(self) -> list[bytes]:
         """Registers that are shown with at least one copy, sorted."""
@@ -189,47 +117,156 @@ class FileTree:
         """The visible paths of `register`."""
         return self._emitted.get(register, ())
 
-    def copied_to(self, path: bytes) -> tuple[bytes, ...]:
-        """Registers that had, or might have had, a conflict copy at `path`."""
-        return tuple(self._copies_near.get(path, ()))
+    def heads(self, register: bytes) -> tuple[Head, ...]:
+        """The live contents at `register`, in their total order."""
+        found = [head for heads in self._registers.get(register, {}).values() for head in heads]
+        return tuple(sorted(found, key=lambda head: head.order))
 
-    def apply(self, entry: EntryId, hlc: int, log: LogId, puts: Iterable[Put]) -> set[bytes]:
-        """Apply the operations of one admitted entry, in causal order; the visible paths that changed or are gone."""
+    def node_of(self, dot: Dot) -> Node | None:
+        """The node that an operation made, wrote or moved."""
+        return self._history.node_of(dot)
+
+    def directories(self, path: bytes) -> list[Node]:
+        """The directories that are merged at `path`, whether they live or not: live ones first, then the oldest."""
+        live = self._registers.get(path, {})
+        return sorted(self._directories.get(path, ()), key=lambda node: (node not in live, self._placed(node)))
+
+    def place_of(self, dot: Dot) -> bytes | None:
+        """The visible path of the content `dot`; None when it is not shown."""
+        node = self.node_of(dot)
+        if node is None or node.path is None:
+            return None
+        for path in self.emitted(node.path):
+            if dot in self.shown[path].dots and any(head.dot == dot for head in self._registers[node.path][node]):
+                return path
+        return None
+
+    def apply_all(self, batch: Batch) -> set[bytes]:
+        """Apply admitted entries, in any causal order; the visible paths that changed or are gone."""
+        return self._settle(self._history.apply_all(batch))
+
+    def set_void(self, entries: Mapping[EntryId, bool]) -> set[bytes]:
+        """Entries lose (True) or regain (False) their effect; the visible paths that changed or are gone."""
+        return self._settle(self._history.set_void(entries))
+
+    def _settle(self, changes: Changes) -> set[bytes]:
         touched: dict[bytes, None] = {}
-        for index, put in enumerate(puts):
-            if path_refusal(put.path) is not None:
-                self.refused_paths += 1
-                continue
-            self._put(put, Version(Dot(entry, index), hlc, log, put.value), touched)
-        # A directory without a head of its own was never shown, so nothing of it changes when its last child goes.
+        for node in changes.moved | changes.altered:
+            self._place(node, touched)
+        # A directory without a content of its own was never shown, so nothing of it changes when its last child goes.
         return self._project_all(touched) | {path for path in touched if path not in self.shown}
 
-    def _put(self, put: Put, version: Version, touched: dict[bytes, None]) -> None:
-        heads = self._heads.setdefault(put.path, {})
-        was_live = _live(heads)
-        for dot in put.replaces:
-            if heads.pop(dot, None) is None:
-                # Its author did not wait for it, or somebody else replaced it too: the order must not matter.
-                self._replaced_early.add((put.path, dot))
-        if (put.path, version.dot) not in self._replaced_early:
-            heads[version.dot] = version
-        touched[put.path] = None
-        is_live = _live(heads)
-        if was_live == is_live:
+    def _placed(self, node: Node) -> tuple[int, bytes, int]:
+        position = self._history.position(node)
+        assert position is not None
+        return position.order
+
+    def _path_of(self, node: Node) -> bytes | None:
+        position = self._history.position(node)
+        if position is None or node.made is None:
+            return None
+        above = position.parent
+        if above.path is None or not (above.is_directory or above is self._history.root):
+            return None
+        return child_path(above.path, position.name)
+
+    def _place(self, start: Node, touched: dict[bytes, None]) -> None:
+        """Put a node, and what stands beneath it as far as its path changed, into the right registers."""
+        waiting = [start]
+        while waiting:
+            node = waiting.pop()
+            path = self._path_of(node)
+            if path != node.path:
+                self._leave(node, touched)
+                node.path = path
+                if node.is_directory and path is not None:
+                    self._directories.setdefault(path, {})[node] = None
+                waiting += self._history.children(node)
+            elif node is not start:
+                continue
+            self._enter(node, touched)
+
+    def _leave(self, node: Node, touched: dict[bytes, None]) -> None:
+        path = node.path
+        if path is None:
             return
-        for directory in ancestors(put.path):
-            live = self._live_beneath.get(directory, 0) + (1 if is_live else -1)
-            self._live_beneath[directory] = live
-            if live == (1 if is_live else 0):
+        if node.is_directory:
+            self._drop(self._directories, path, node)
+        register = self._registers.get(path)
+        if register is not None and node in register:
+            self._drop(self._registers, path, node)
+            touched[path] = None
+            if path not in self._registers:
+                self._count(path, -1, touched)
+
+    def _enter(self, node: Node, touched: dict[bytes, None]) -> None:
+        path, heads = node.path, self._heads_of(node)
+        if path is None:
+            (self._hidden.add if heads else self._hidden.discard)(node)
+            return
+        self._hidden.discard(node)
+        register = self._registers.get(path)
+        if heads:
+            if register is None:
+                self._registers[path] = {node: heads}
+                self._count(path, 1, touched)
+            else:
+                register[node] = heads
+            touched[path] = None
+        elif register is not None and node in register:
+            self._drop(self._registers, path, node)
+            touched[path] = None
+            if path not in self._registers:
+                self._count(path, -1, touched)
+
+    def _drop[T](self, table: dict[bytes, dict[Node, T]], path: bytes, node: Node) -> None:
+        inner = table[path]
+        del inner[node]
+        if not inner:
+            del table[path]
+
+    def _heads_of(self, node: Node) -> tuple[Head, ...]:
+        contents = node.contents()
+        if not contents:
+            return ()
+        position = self._history.position(node)
+        if position is None:
+            return tuple(Head(node, v.dot, v.value, v.hlc, v.hlc, v.dot, v.log) for v in contents)
+        hlc, entry, index = position.order
+        by = Dot(EntryId(entry), index)
+        heads: list[Head] = []
+        for version in contents:
+            if (version.hlc, version.dot) >= (hlc, by):
+                head = Head(node, version.dot, version.value, version.hlc, version.hlc, version.dot, version.log)
+            else:
+                log = self._history.log_of(by.entry)
+                head = Head(node, version.dot, version.value, version.hlc, hlc, by, log)
+            heads.append(head)
+        return tuple(heads)
+
+    def _count(self, path: bytes, change: int, touched: dict[bytes, None]) -> None:
+        """A register became live or ceased to be: so may the directories above, and copies may want its name."""
+        for directory in ancestors(path):
+            live = self._live_beneath.get(directory, 0) + change
+            if live:
+                self._live_beneath[directory] = live
+            else:
+                del self._live_beneath[directory]
+            if live == 0 or (live == 1 and change == 1):
                 touched[directory] = None
                 touched |= self._copies_near.get(directory, {})
-        touched |= self._copies_near.get(put.path, {})
+        touched |= self._copies_near.get(path, {})
 
     def _project_all(self, touched: dict[bytes, None]) -> set[bytes]:
         before: dict[bytes, Shown] = {}
         for register in touched:
             for path in self._emitted.pop(register, ()):
                 before[path] = self.shown.pop(path)
+            for name in self._names_tried.pop(register, ()):
+                near = self._copies_near[name]
+                near.pop(register, None)
+                if not near:
+                    del self._copies_near[name]
         after: dict[bytes, Shown] = {}
         for register in sorted(touched):
             projected = self._project(register)
@@ -240,91 +277,46 @@ class FileTree:
         return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
 
     def _project(self, register: bytes) -> dict[bytes, Shown]:
-        groups = _grouped(self._heads.get(register, {}).values())
-        directories = [group for group in groups if isinstance(group[0].value, Directory)]
+        groups = _grouped(self.heads(register))
         result: dict[bytes, Shown] = {}
-        if directories or self._live_beneath.get(register, 0) > 0:
-            if directories:
-                result[register] = _shown(register, directories[0], "primary")
+        directories = [group for group in groups if isinstance(group[0].value, Directory)]
+        if directories or self.is_directory(register):
             copies = [group for group in groups if not isinstance(group[0].value, Directory)]
+            groups = directories
         else:
-            if groups:
-                result[register] = _shown(register, groups[0], "primary")
             copies = groups[1:]
+        if groups:
+            result[register] = _shown(register, groups[0], "primary")
         for group in copies:
             path = self._copy_path(register, group[0], result)
             result[path] = _shown(register, group, "copy")
         return result
 
-    def _copy_path(self, register: bytes, version: Version, taken: dict[bytes, Shown]) -> bytes:
-        name = self._author_name(version.log)
-        path = conflict_path(register, name, version.hlc, None)
+    def _copy_path(self, register: bytes, head: Head, taken: Mapping[bytes, Shown]) -> bytes:
+        name = self._author_name(head.log)
+        path = conflict_path(register, name, head.hlc, None)
+        tried = self._names_tried.setdefault(register, [])
         for attempt in count(1):
-            self._copies_near.setdefault(path, {})[register] = None
-            if path not in taken and not self._name_in_use(path):
+            near = self._copies_near.setdefault(path, {})
+            if register not in near:
+                near[register] = None
+                tried.append(path)
+            if path not in taken and path not in self._registers and not self.is_directory(path):
                 break
-            salt = hashlib.sha256(encode_plain([version.dot.entry, version.dot.index, attempt])).digest()
-            path = conflict_path(register, name, version.hlc, salt[: 2 if attempt == 1 else 8])
+            salt = hashlib.sha256(encode_plain([head.dot.entry, head.dot.index, attempt])).digest()
+            path = conflict_path(register, name, head.hlc, salt[: 2 if attempt == 1 else 8])
         return path
 
-    def _name_in_use(self, path: bytes) -> bool:
-        return self._live_beneath.get(path, 0) > 0 or _live(self._heads.get(path, {}))
 
-    def puts_for(
-        self, path: bytes, value: Value, based_on: tuple[Dot, ...], also_changed: Container[bytes] = ()
-    ) -> list[Put]:
-        """The operations that make the visible `path` have `value`, written by somebody who saw the heads `based_on`.
-
-        Conflict copies elsewhere stay as they are: an edited copy becomes a file of its own, a deleted copy settles
-        its conflict, and changing the file beside a copy leaves the copy under its name, as a file of its own.
-        `also_changed` are the visible paths that change together with this one.
-        """
-        owner = self.shown.get(path)
-        if owner is not None and owner.role == "copy" and set(based_on) & set(owner.dots):
-            return self._puts_for_copy(path, value, owner)
-        replaces = [dot for dot in based_on if dot in self._heads.get(path, {})]
-        replaces += [
-            version.dot
-            for version in self.heads(path)
-            if isinstance(version.value, Deleted) and version.dot not in replaces
-        ]
-        puts: list[Put] = []
-        for copy_path in self.emitted(path):
-            copy = self.shown[copy_path]
-            if copy.role == "copy" and copy_path not in also_changed:
-                replaces += copy.dots
-                puts.append(Put(copy_path, copy.value, self._tombstones(copy_path)))
-        puts.append(Put(path, value, tuple(sorted(replaces))[:MAX_REPLACES]))
-        return puts
-
-    def _puts_for_copy(self, path: bytes, value: Value, copy: Shown) -> list[Put]:
-        puts: list[Put] = []
-        if not isinstance(value, Deleted):
-            puts.append(Put(path, value, self._tombstones(path)))
-        # A deletion loses against what stands beside it, so this takes the copy away and nothing else.
-        replaces = {*copy.dots, *self._tombstones(copy.register)}
-        puts.append(Put(copy.register, Deleted(), tuple(sorted(replaces))[:MAX_REPLACES]))
-        return puts
-
-    def _tombstones(self, path: bytes) -> tuple[Dot, ...]:
-        return tuple(version.dot for version in self.heads(path) if isinstance(version.value, Deleted))[:MAX_REPLACES]
-
-
-def _live(heads: dict[Dot, Version]) -> bool:
-    return any(not isinstance(version.value, Deleted) for version in heads.values())
-
-
-def _grouped(heads: Iterable[Version]) -> list[list[Version]]:
-    """Live heads by content, each group and the groups themselves in total order."""
-    groups: dict[tuple[object, ...], list[Version]] = {}
-    for version in sorted(heads, key=lambda version: version.order):
-        if not isinstance(version.value, Deleted):
-            groups.setdefault(content_key(version.value), []).append(version)
+def _grouped(heads: Iterable[Head]) -> list[list[Head]]:
+    """Contents that are the same to a user together; each group and the groups themselves in total order."""
+    groups: dict[tuple[object, ...], list[Head]] = {}
+    for head in heads:
+        groups.setdefault(content_key(head.value), []).append(head)
     return list(groups.values())
 
 
-def _shown(register: bytes, group: list[Version], role: Literal["primary", "copy"]) -> Shown:
-    newest = group[-1]
-    assert not isinstance(newest.value, Deleted)
-    dots = tuple(sorted(version.dot for version in group))
-    return Shown(register, newest.value, dots, group[0].hlc, group[0].log, role)
+def _shown(register: bytes, group: list[Head], role: Literal["primary", "copy"]) -> Shown:
+    dots = {head.dot for head in group}.union(*(head.node.live_moves() for head in group))
+    oldest, newest = group[0], group[-1]
+    return Shown(register, newest.value, tuple(sorted(dots)), oldest.hlc, oldest.log, role)

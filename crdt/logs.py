@@ -3,17 +3,26 @@
 An entry is admitted once its predecessor and its dependencies are. The verdict depends on the entry's causal past
 alone; the local clock may delay an entry from the far future, never refuse one (Kleppmann, "Making CRDTs Byzantine
 Fault Tolerant", 2022). What waits is bounded per sender, so that nobody can fill our memory with orphans.
+
+Two entries under one number convict their log. From the fork on, its entries are admitted only where an entry of a log
+in good standing depends on them: they keep the graph whole, and the equivocator can add nothing by itself, not even
+with log keys made up for the purpose.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, final
 
-from latticework.wire import EntryId, LogId
+from latticework.wire import EntryId, LogId, SpaceId, encode
 
-from .entry import Entry
+from .causality import Causality, Spot
+from .containment import Contested, Convictions
+from .entry import LANE_LOG, LANE_MERGE, STATE_LANES, Body, Entry, signature_verifies
 from .hlc import hlc_us
-from .params import MAX_CLOCK_AHEAD_US, PENDING_BYTES_PER_SENDER, PENDING_ENTRIES_PER_SENDER
+from .orphans import Orphans
+from .params import MAX_CLOCK_AHEAD_US
+from .statements import Conviction, FraudKind, prove_fork
 
 
 class Position(NamedTuple):
@@ -39,8 +48,12 @@ class Positions(Protocol):
         """Where `entry` stands, or None if it was never admitted."""
         ...
 
-    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
-        """The admitted entry with this number."""
+    def entry(self, entry: EntryId) -> Entry | None:
+        """The admitted entry itself."""
+        ...
+
+    def entries_from(self, log: LogId, seq: int) -> Sequence[Entry]:
+        """Admitted entries of `log` with this number or a higher one, of all branches, in admission order."""
         ...
 
 
@@ -62,104 +75,169 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The entry can never be admitted; whoever made it is wrong."""
+    """The entry is not admitted: whoever made it is wrong, or it is of no use as things stand."""
 
     entry: EntryId
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Forked:
-    """The entry's author has signed another entry with the same number: equivocation, or a careless restore."""
+class Filled:
+    """The payload of an entry that we had admitted without one."""
 
     entry: Entry
-    other: EntryId
 
 
-type Verdict = Admitted | Waiting | Refused | Forked
-
-
-@dataclass(slots=True)
-class _Orphans:
-    entries: dict[EntryId, tuple[Entry, EntryId | None]] = field(
-        default_factory=dict[EntryId, tuple[Entry, EntryId | None]]
-    )
-    size_bytes: int = 0
+type Verdict = Admitted | Waiting | Refused | Filled | Conviction
+_UNNEEDED = "its log is convicted of equivocation"
 
 
 @final
 class Logs:
-    """The logs of one space: their heads, and the entries that wait."""
+    """The logs of one space: their heads, and the entries that wait.
 
-    def __init__(self, positions: Positions) -> None:
+    `heads` is what peers are told: the newest entry of each log, or of a convicted one the last below its fork. `holes`
+    are the entries whose payload is missing and would change the state, `bare` the others without one.
+    """
+
+    def __init__(self, space: SpaceId, positions: Positions) -> None:
+        self._space = space
         self._positions = positions
-        self._orphans: dict[bytes, _Orphans] = {}
-        self._waiting_for: dict[EntryId, list[tuple[bytes, EntryId]]] = {}
-        self._fresh: dict[EntryId, Position] = {}
+        self._orphans = Orphans()
+        self._fresh: dict[EntryId, Entry] = {}
+        self._aside: dict[EntryId, tuple[Entry, bytes]] = {}
+        self._needed: set[EntryId] = set()
+        self._head_of: dict[EntryId, LogId] = {}
         self.heads: dict[LogId, Head] = {}
-        self.forked: dict[LogId, tuple[EntryId, EntryId]] = {}
+        self.causality = Causality()
+        self.convictions = Convictions()
+        self.contested: dict[LogId, dict[EntryId, Contested]] = {}
+        self.holes: set[EntryId] = set()
+        self.bare: set[EntryId] = set()
 
     def position(self, entry: EntryId) -> Position | None:
-        """Where an admitted entry stands; knows what an `offer` admitted before its caller has stored it."""
-        return self._fresh.get(entry) or self._positions.position(entry)
+        """Where an admitted entry stands; knows what was admitted and is not committed yet."""
+        if (fresh := self._fresh.get(entry)) is not None:
+            return _position(fresh)
+        if (log := self._head_of.get(entry)) is not None:
+            head = self.heads[log]
+            return Position(log, head.seq, head.hlc)
+        return self._positions.position(entry)
 
-    def restore(self, entry: Entry) -> None:
+    def entry(self, entry: EntryId) -> Entry | None:
+        """An admitted entry."""
+        return self._fresh.get(entry) or self._positions.entry(entry)
+
+    def spot(self, entry: EntryId) -> Spot | None:
+        """Where an admitted entry stands in the causal graph."""
+        position = self.position(entry)
+        return None if position is None else self.causality.spot(entry, position.log, position.seq)
+
+    def is_below(self, later: EntryId, earlier: EntryId) -> bool:
+        """True when the admitted entry `earlier` is in the past of `later`, or is it."""
+        one, other = self.spot(later), self.spot(earlier)
+        return one is not None and other is not None and self.causality.covers(one, other)
+
+    def restore(self, entry: Entry) -> list[Conviction]:
         """Take an entry that was admitted in an earlier run, in admission order."""
-        body = entry.body
-        self.heads[body.author] = Head(body.seq, entry.id, body.hlc)
+        other = self._other_at(entry)
+        verdict = None if other is None else self._convict_by(other, entry)
+        self._take(entry)
+        return [verdict] if isinstance(verdict, Conviction) else []
 
-    def offer(self, entry: Entry, sender: bytes, now_us: int, allow: Callable[[Entry], str | None]) -> list[Verdict]:
-        """Judge `entry`, then whatever waited for it.
+    def take_own(self, entry: Entry) -> None:
+        """Take an entry that we wrote; it is known at once and must be committed next."""
+        self._fresh[entry.id] = entry
+        self._take(entry)
+
+    def committed(self) -> None:
+        """What was admitted so far can be looked up in the store."""
+        self._fresh.clear()
+
+    def offer(
+        self,
+        offered: Sequence[tuple[Entry, bytes]],
+        now_us: int,
+        allow: Callable[[Entry], str | None],
+        vouch: Callable[[Entry], bool] = lambda _: False,
+    ) -> list[Verdict]:
+        """Judge entries, each with its sender, then whatever waited for them.
 
         `allow` has the last word on an entry that is otherwise admissible: a reason to refuse it, or None. It may keep
-        what it learnt from an entry it allows, because that entry is admitted at once.
+        what it learnt from an entry it allows, because that entry is admitted at once. `vouch` says of a log's first
+        entry, before what it depends on is here, whether it is worth waiting for.
         """
         verdicts: list[Verdict] = []
-        queue = [(entry, sender)]
-        self._fresh.clear()
-        while queue:
-            current, sender = queue.pop(0)
-            verdict = self._judge(current, now_us, allow)
-            match verdict:
-                case Admitted():
-                    body = current.body
-                    self.heads[body.author] = Head(body.seq, current.id, body.hlc)
-                    self._fresh[current.id] = Position(body.author, body.seq, body.hlc)
-                    queue += self._release(current.id)
-                case Waiting():
-                    verdict = self._hold(current, sender, verdict)
-                case Forked():
-                    self.forked.setdefault(current.body.author, (verdict.other, current.id))
-                case Refused() | None:
-                    pass
-            if verdict is not None:
-                verdicts.append(verdict)
+        for item in offered:
+            queue = deque([item])
+            while queue:
+                current, sender = queue.popleft()
+                verdict = self._judge(current, now_us, allow)
+                match verdict:
+                    case Admitted():
+                        self._fresh[current.id] = current
+                        self._take(current)
+                        queue += self._orphans.release(current.id)
+                    case Waiting():
+                        verdict, called = self._hold(current, sender, verdict, vouch)
+                        queue += called
+                    case Conviction():
+                        # Convicted or not, an honest entry may need this one.
+                        queue.appendleft((current, sender))
+                    case Refused() if verdict.reason == _UNNEEDED:
+                        self._aside[current.id] = (current, sender)
+                        continue
+                    case Refused() | Filled() | None:
+                        pass
+                if verdict is not None:
+                    verdicts.append(verdict)
+        verdicts += [Refused(entry, _UNNEEDED) for entry in self._aside]
+        self._aside, self._needed = {}, set()
         return verdicts
+
+    def convict(self, conviction: Conviction) -> bool:
+        """Take a verified proof; False when it says nothing new. The log's head goes back below the fork."""
+        if not self.convictions.add(conviction):
+            return False
+        log, fork = conviction.log, conviction.seq
+        above = list(self._positions.entries_from(log, fork))
+        known = {entry.id for entry in above}
+        above += [e for e in self._fresh.values() if e.body.author == log and e.body.seq >= fork and e.id not in known]
+        self.contested[log] = {entry.id: _contested(entry) for entry in above}
+        head = self.heads.get(log)
+        if head is not None and head.seq >= fork:
+            self._set_head(log, None)
+            below = min(above, key=lambda entry: entry.body.seq, default=None)
+            prev = None if below is None or below.body.prev is None else self.position(below.body.prev)
+            if below is not None and below.body.prev is not None and prev is not None:
+                self._set_head(log, Head(prev.seq, below.body.prev, prev.hlc))
+        return True
+
+    def missing(self) -> list[EntryId]:
+        """Entries that others wait for and nobody has sent."""
+        return self._orphans.missing()
 
     def due(self, now_us: int) -> list[tuple[Entry, bytes]]:
         """Take out the entries whose clock we have caught up with, each with its sender, to offer again."""
-        ready: list[tuple[Entry, bytes]] = []
-        for sender, orphans in self._orphans.items():
-            for identifier, (entry, missing) in list(orphans.entries.items()):
-                if missing is None and not _ahead(entry, now_us):
-                    self._drop(sender, identifier)
-                    ready.append((entry, sender))
-        return ready
+        return self._orphans.take_if(lambda entry, missing: missing is None and not _ahead(entry, now_us))
 
     def forget_sender(self, sender: bytes) -> None:
         """Drop what `sender` left waiting: its connection ended."""
-        for identifier in list(self._orphans.get(sender, _Orphans()).entries):
-            self._drop(sender, identifier)
-        self._orphans.pop(sender, None)
+        self._orphans.forget_sender(sender)
 
     def waiting_count(self) -> int:
         """Entries that wait."""
-        return sum(len(orphans.entries) for orphans in self._orphans.values())
+        return self._orphans.count()
 
     def _judge(self, entry: Entry, now_us: int, allow: Callable[[Entry], str | None]) -> Verdict | None:
         body = entry.body
-        if self._known(entry):
-            return None
+        if not self._is_next(body):
+            if self.position(entry.id) is not None:
+                return self._fill(entry)
+            if (other := self._other_at(entry)) is not None:
+                return self._convict_by(other, entry)
+        if self.convictions.contests(body.author, body.seq) and not self._is_needed(entry.id):
+            return Refused(entry.id, _UNNEEDED)
         floor = 0
         if body.prev is not None:
             prev = self.position(body.prev)
@@ -177,50 +255,105 @@ class Logs:
             floor = max(floor, position.hlc)
         if body.hlc <= floor:
             return Refused(entry.id, "its clock is not ahead of what it depends on")
-        head = self.heads.get(body.author)
-        if head is not None and head.seq >= body.seq:
-            return Forked(entry, self._positions.entry_at(body.author, body.seq) or head.id)
         if _ahead(entry, now_us):
             return Waiting(entry.id, None, hlc_us(body.hlc) - MAX_CLOCK_AHEAD_US)
         if reason := allow(entry):
             return Refused(entry.id, reason)
         return Admitted(entry)
 
-    def _known(self, entry: Entry) -> bool:
-        return self.position(entry.id) is not None
+    def _is_next(self, body: Body) -> bool:
+        """True for what every log in good standing gets most: the number after its head, which cannot be known."""
+        head = self.heads.get(body.author)
+        return body.author not in self.convictions and body.seq == (0 if head is None else head.seq + 1)
 
-    def _hold(self, entry: Entry, sender: bytes, verdict: Waiting) -> Verdict | None:
-        orphans = self._orphans.setdefault(sender, _Orphans())
-        if entry.id in orphans.entries:
+    def _take(self, entry: Entry) -> None:
+        body = entry.body
+        spots = [spot for dep in body.deps if (spot := self.spot(dep)) is not None]
+        builds = body.lane not in {LANE_LOG, LANE_MERGE}
+        self.causality.admit(entry.id, body.author, body.seq, body.prev, spots, builds=builds)
+        if entry.envelope.payload is None:
+            (self.holes if body.lane in STATE_LANES else self.bare).add(entry.id)
+        if self.convictions.contests(body.author, body.seq):
+            self.contested[body.author][entry.id] = _contested(entry)
+        else:
+            self._set_head(body.author, Head(body.seq, entry.id, body.hlc))
+
+    def _set_head(self, log: LogId, head: Head | None) -> None:
+        old = self.heads.pop(log, None)
+        if old is not None:
+            del self._head_of[old.id]
+        if head is not None:
+            self.heads[log] = head
+            self._head_of[head.id] = log
+
+    def _fill(self, entry: Entry) -> Verdict | None:
+        if entry.envelope.payload is None or not (entry.id in self.holes or entry.id in self.bare):
             return None
-        size = len(entry.envelope.payload or b"")
-        if len(orphans.entries) >= PENDING_ENTRIES_PER_SENDER or orphans.size_bytes + size > PENDING_BYTES_PER_SENDER:
-            return Refused(entry.id, "its sender keeps too many entries waiting")
-        orphans.entries[entry.id] = (entry, verdict.missing)
-        orphans.size_bytes += size
-        if verdict.missing is not None:
-            self._waiting_for.setdefault(verdict.missing, []).append((sender, entry.id))
-        return verdict
+        self.holes.discard(entry.id)
+        self.bare.discard(entry.id)
+        self._fresh[entry.id] = entry
+        return Filled(entry)
 
-    def _release(self, admitted: EntryId) -> list[tuple[Entry, bytes]]:
-        released: list[tuple[Entry, bytes]] = []
-        for sender, identifier in self._waiting_for.pop(admitted, []):
-            if (entry := self._drop(sender, identifier)) is not None:
-                released.append((entry, sender))
-        return released
-
-    def _drop(self, sender: bytes, identifier: EntryId) -> Entry | None:
-        orphans = self._orphans.get(sender)
-        if orphans is None or identifier not in orphans.entries:
+    def _other_at(self, entry: Entry) -> Entry | None:
+        """Another entry under the number of this one, in a log that is not convicted there yet."""
+        body = entry.body
+        head = self.heads.get(body.author)
+        if head is None or head.seq < body.seq or self.convictions.contests(body.author, body.seq):
             return None
-        entry, missing = orphans.entries.pop(identifier)
-        orphans.size_bytes -= len(entry.envelope.payload or b"")
-        waiting = self._waiting_for.get(missing, []) if missing is not None else []
-        if (sender, identifier) in waiting:
-            waiting.remove((sender, identifier))
-            if not waiting and missing is not None:
-                del self._waiting_for[missing]
-        return entry
+        fresh = (e for e in self._fresh.values() if e.body.author == body.author and e.body.seq == body.seq)
+        stored = (e for e in self._positions.entries_from(body.author, body.seq) if e.body.seq == body.seq)
+        return next((e for source in (fresh, stored) for e in source if e.id != entry.id), None)
+
+    def _convict_by(self, one: Entry, other: Entry) -> Verdict:
+        # An entry that came inside a chain may have a signature that nobody has checked yet.
+        if not (signature_verifies(one) and signature_verifies(other)):
+            return Refused(other.id, "another entry has its number, and a signature that does not verify")
+        proof = encode(prove_fork(self._space, one, other))
+        conviction = Conviction(one.body.author, one.body.seq, FraudKind.FORK, proof)
+        self.convict(conviction)
+        return conviction
+
+    def _is_needed(self, entry: EntryId) -> bool:
+        return entry in self._needed or self._orphans.is_awaited(entry)
+
+    def _hold(
+        self, entry: Entry, sender: bytes, verdict: Waiting, vouch: Callable[[Entry], bool]
+    ) -> tuple[Verdict | None, list[tuple[Entry, bytes]]]:
+        body = entry.body
+        vital = (
+            body.author in self.heads
+            or self.convictions.contests(body.author, body.seq)
+            or (body.seq == 0 and vouch(entry))
+        )
+        outcome, awaited = self._orphans.hold(entry, sender, verdict.missing, vital=vital)
+        match outcome:
+            case "held":
+                return verdict, self._called(awaited)
+            case "known":
+                return None, self._called(awaited)
+            case "full":
+                return Refused(entry.id, "its sender keeps too many entries waiting"), []
+
+    def _called(self, awaited: list[EntryId]) -> list[tuple[Entry, bytes]]:
+        """What was put aside and is needed after all: `awaited` and its past, in the order in which it came."""
+        queue: list[EntryId | None] = [*awaited]
+        wanted: set[EntryId] = set()
+        while queue:
+            identifier = queue.pop()
+            if identifier in self._aside and identifier not in wanted:
+                wanted.add(identifier)
+                body = self._aside[identifier][0].body
+                queue += [*body.deps, body.prev]
+        self._needed |= wanted
+        return [self._aside.pop(identifier) for identifier in list(self._aside) if identifier in wanted]
+
+
+def _position(entry: Entry) -> Position:
+    return Position(entry.body.author, entry.body.seq, entry.body.hlc)
+
+
+def _contested(entry: Entry) -> Contested:
+    return Contested(entry.id, entry.body.seq, entry.body.prev)
 
 
 def _ahead(entry: Entry, now_us: int) -> bool:

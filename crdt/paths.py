@@ -29,6 +29,16 @@ def path_refusal(path: bytes) -> str | None:
     return None
 
 
+def child_path(directory: bytes, name: bytes) -> bytes | None:
+    """The path of `name` inside `directory` (b"" is the root), or None where `path_refusal` would refuse it."""
+    if not name or len(name) > MAX_COMPONENT_BYTES or b"/" in name or b"\x00" in name or name in {b".", b".."}:
+        return None
+    if directory:
+        path = directory + b"/" + name
+        return path if len(path) <= MAX_PATH_BYTES else None
+    return None if name.lower() == MARKER_DIRECTORY else name
+
+
 def ancestors(path: bytes) -> list[bytes]:
     """The directories above `path`, nearest first."""
     found: list[bytes] = []

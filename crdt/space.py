@@ -1,87 +1,94 @@
-"""One space as its members hold it: admitted logs, their authors, and the file tree they add up to.
+"""One space as its members hold it: admitted logs, their authors, and the state they add up to.
 
-Pure: entries in, events out. The node stores what is admitted and feeds it back with `restore` after a start, so the
-whole state is a function of the stored entries.
+Pure: entries in, events out. The node stores what is admitted and feeds it back with `load` after a start, so the whole
+state is a function of the stored entries and proofs.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, final
+from typing import final
 
 from latticework.wire import (
-    AccountId,
-    Bytes,
-    Const,
     DeviceId,
     EntryId,
-    Label,
+    LocalError,
     LogId,
     MalformedError,
     SignatureProvider,
     Signer,
     SpaceId,
-    Text,
-    decode,
     encode,
-    encode_plain,
-    record,
 )
 from latticework.wire.signing import Ed25519Signer
 
-from .entry import LANE_FILES, LANE_LOG, Entry, write_entry
-from .filetree import FileOperations, FileTree, Put
+from .attestations import Attestations
+from .checkpoint import (
+    Checkpoint,
+    CheckpointHead,
+    SignedCheckpoint,
+    check_root,
+    sign_checkpoint,
+    state_root,
+)
+from .containment import Judgement
+from .entry import (
+    LANE_CHECKPOINT,
+    LANE_DOCUMENTS,
+    LANE_FILES,
+    LANE_LOG,
+    LANE_MERGE,
+    STATE_LANES,
+    Entry,
+    write_entry,
+)
 from .hlc import next_hlc
-from .logs import Admitted, Forked, Head, Logs, Positions, Refused, Waiting
-from .params import BATCH_PAYLOAD_BYTES, MAX_DEPS, MAX_NAME_BYTES, MAX_OPS_PER_ENTRY, MAX_PAYLOAD_BYTES
+from .logs import Admitted, Filled, Head, Logs, Positions, Refused, Waiting
+from .opening import LogOpen, open_log
+from .params import MAX_CONVICTIONS_AHEAD, MAX_DEPS
+from .payloads import Payload, Payloads
 from .ports import PayloadCipher
+from .projection import Applied, Changes, Operations, Projection
 from .roster import Roster
-
-
-@record("space-genesis")
-@dataclass(frozen=True, slots=True)
-class SpaceGenesis:
-    """What founds a space; its hash is the space's id. `nonce` makes two spaces of one creator distinct."""
-
-    version: Annotated[int, Const(1)]
-    account: Annotated[AccountId, Bytes(32)]
-    creator: Annotated[DeviceId, Bytes(32)]
-    nonce: Annotated[bytes, Bytes(32)]
-
-    @property
-    def space(self) -> SpaceId:
-        """SHA-256 over the label and the record."""
-        return SpaceId(hashlib.sha256(Label.SPACE_GENESIS.value + encode(self)).digest())
-
-
-@record("log-open")
-@dataclass(frozen=True, slots=True)
-class LogOpen:
-    """The payload of a log's first entry: which device writes it, and that device's composite signature.
-
-    It is sealed like every payload, so that only members can tell whose log this is. `name` is what the device was
-    called then: conflict copies are named after it, so it must be the same on every replica at any time.
-    """
-
-    device: Annotated[DeviceId, Bytes(32)]
-    name: Annotated[str, Text(MAX_NAME_BYTES)]
-    signature: Annotated[bytes, Bytes(3373)]
+from .statements import Conviction, read_proof
+from .tree_ops import FileOperations
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Event: `entry` is admitted; store it. `changed` are the visible paths it changed."""
+    """Event: `entry` is admitted; store it."""
 
     entry: Entry
-    changed: frozenset[bytes]
 
 
-type SpaceEvent = Stored | Waiting | Refused | Forked
+type SpaceEvent = Stored | Waiting | Refused | Filled | Conviction | Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A state that the entries in the past of the checkpoint in entry `checkpoint` add up to."""
+
+    checkpoint: EntryId
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes on this device: the log's key, and the device that answers for it."""
+
+    signer: Ed25519Signer
+    device: DeviceId
+    device_signer: Signer
+
+    @property
+    def log(self) -> LogId:
+        """The log's id."""
+        return LogId(self.signer.public)
 
 
 @final
 class SpaceReplica:
-    """The logs and the tree of one space."""
+    """The logs of one space and their state."""
 
     def __init__(
         self,
@@ -93,171 +100,261 @@ class SpaceReplica:
     ) -> None:
         self.space = space
         self.roster = roster
-        self._signatures = signatures
         self._cipher = cipher
-        self._decoded: dict[EntryId, tuple[Put, ...]] = {}
-        self._covered: dict[LogId, dict[LogId, int]] = {}
-        self.logs = Logs(positions)
-        self.authors: dict[LogId, DeviceId] = {}
-        self._names: dict[LogId, str] = {}
-        self.tree = FileTree(self.author_name)
+        self._judged = True
+        self._based = False
+        self._behind: list[EntryId] = []
+        self.payloads = Payloads(space, roster, signatures, cipher)
+        self.logs = Logs(space, positions)
+        self.attestations = Attestations(space, self.logs, self.payloads)
+        self.unknown_lanes: Counter[int] = Counter()
+        self.entry_count = 0
+        self.projection = Projection(self.author_name)
 
     @property
     def frontier(self) -> dict[LogId, Head]:
-        """The heads of all logs."""
+        """The heads of all logs, of convicted ones below their fork."""
         return self.logs.heads
+
+    @property
+    def authors(self) -> Mapping[LogId, DeviceId]:
+        """The device that writes each log."""
+        return self.payloads.authors
 
     def author_name(self, log: LogId) -> str:
         """What the device that writes `log` was called when it opened it."""
-        return self._names.get(log, "unknown")
+        return self.payloads.name(log)
 
-    def restore(self, entry: Entry) -> None:
-        """Take back an entry that an earlier run admitted; raises MalformedError if the store was changed."""
-        if reason := self._allow(entry):
-            raise MalformedError(reason)
-        self.logs.restore(entry)
-        self._apply(entry)
+    def is_void(self, entry: EntryId) -> bool:
+        """True for an entry of an equivocator that lost its effect."""
+        position = self.logs.position(entry)
+        judgement = None if position is None else self.attestations.judgements.get(position.log)
+        return judgement is not None and entry in judgement.void
 
-    def receive(self, entry: Entry, sender: bytes, now_us: int) -> list[SpaceEvent]:
-        """Judge an entry that `sender` sent, and whatever had waited for it."""
+    @property
+    def is_complete(self) -> bool:
+        """False while the payload of an admitted entry is neither here nor below a base."""
+        return not self.logs.holes
+
+    def colluders(self) -> frozenset[DeviceId]:
+        """Devices that built on two branches of one log: a sign to show people, never a reason to block (Blocklace).
+
+        To name both in a merge is what honest devices do once they know.
+        """
+        logs = (
+            log
+            for conviction in self.logs.convictions
+            for log in self.logs.causality.built_on_both(conviction.log, conviction.seq)
+        )
+        return frozenset(self.authors[log] for log in logs if log in self.authors)
+
+    def judgement(self, log: LogId) -> Judgement | None:
+        """What was decided about a convicted log."""
+        return self.attestations.judgements.get(log)
+
+    def load(self, entries: Iterable[Entry], proofs: Iterable[bytes], base: Base | None = None) -> list[Conviction]:
+        """Take back what earlier runs admitted, in admission order; convictions that only show now.
+
+        Raises:
+            MalformedError: the store was changed.
+        """
+        for proof in proofs:
+            self.logs.convict(read_proof(self.space, proof))
+        found: list[Conviction] = []
+        admitted: list[tuple[Entry, Payload]] = []
+        for entry in entries:
+            if reason := self.payloads.refusal(entry):
+                raise MalformedError(reason)
+            found += self.logs.restore(entry)
+            admitted.append((entry, self._note(entry)))
+        if base is not None:
+            self.check_base(base)
+            self.projection = Projection.load(base.snapshot, self.author_name)
+            self._based = True
+            admitted = [item for item in admitted if not self.logs.is_below(base.checkpoint, item[0].id)]
+            self.logs.holes = {hole for hole in self.logs.holes if not self.logs.is_below(base.checkpoint, hole)}
+        found += self.attestations.take_contradictions()
+        self._judged = False
+        self._project(admitted)
+        return found
+
+    def receive(self, offered: Sequence[tuple[Entry, bytes]], now_us: int) -> list[SpaceEvent]:
+        """Judge entries, each with its sender, and whatever had waited for them; the last event says what changed."""
         events: list[SpaceEvent] = []
-        for verdict in self.logs.offer(entry, sender, now_us, self._allow):
+        batch: list[tuple[Entry, Payload]] = []
+        for verdict in self.logs.offer(offered, now_us, self.payloads.refusal, self.payloads.opens_a_log):
             match verdict:
-                case Admitted(admitted):
-                    events.append(Stored(admitted, frozenset(self._apply(admitted))))
+                case Admitted(entry):
+                    events.append(Stored(entry))
+                    batch.append((entry, self._note(entry)))
                 case _:
                     events.append(verdict)
-        return events
+        events += self.attestations.take_contradictions()
+        self._judged &= not any(isinstance(event, Conviction) for event in events)
+        changes = self._project(batch)
+        return [*events, changes] if changes else events
 
-    def write(
-        self, signer: Ed25519Signer, device: Signer, own: DeviceId, puts: Sequence[Put], now_us: int
-    ) -> list[Stored]:
-        """Write `puts` into the log of `signer` as one or more entries, opening the log first if it is new.
+    def take_proof(self, proof: bytes) -> list[SpaceEvent]:
+        """Take a FraudProof that anybody sent; nothing if it says nothing new.
+
+        Raises:
+            MalformedError: it proves nothing.
+        """
+        conviction = read_proof(self.space, proof)
+        convictions = self.logs.convictions
+        ahead = sum(known.log not in self.authors for known in convictions)
+        if conviction.log not in self.authors and ahead >= MAX_CONVICTIONS_AHEAD:
+            return []
+        if not self.logs.convict(conviction):
+            return []
+        self._judged = False
+        changes = self._judge_all()
+        return [conviction, changes] if changes else [conviction]
+
+    def state_root(self) -> bytes:
+        """The root of the state as it is: equal after a rebuild."""
+        return state_root(self.projection.snapshot())
+
+    def heads_below(self, checkpoint: EntryId) -> dict[LogId, int]:
+        """Per log how far the checkpoint in this entry reaches."""
+        entry = self.logs.entry(checkpoint)
+        signed = None if entry is None else self.payloads.read_checkpoint(entry)
+        return {} if signed is None else {head.log: head.seq for head in signed.checkpoint.heads}
+
+    def check_base(self, base: Base) -> None:
+        """Raise MalformedError unless `base` is the state that one of our checkpoints speaks of."""
+        entry = self.logs.entry(base.checkpoint)
+        signed = None if entry is None else self.payloads.read_checkpoint(entry)
+        if signed is None:
+            raise MalformedError("the state belongs to no checkpoint that is known here")
+        check_root(signed.checkpoint, base.snapshot)
+
+    def roster_changed(self) -> Changes:
+        """Devices came or went: who settles an equivocator's past may have changed."""
+        self._judged = False
+        return self._judge_all()
+
+    def write(self, writer: Writer, operations: Operations, now_us: int) -> tuple[list[Entry], Changes]:
+        """Write `operations` as one entry, after what it needs: the log's opening, and merges of many heads.
 
         The caller makes the entries durable before any byte of them leaves the process (crdt-sync report 3.3).
+
+        Raises:
+            LocalError: the state is not complete, or the log is convicted: a new one is needed.
         """
-        log = LogId(signer.public)
-        written: list[Stored] = []
-        if log not in self.logs.heads:
-            name = self.roster.members[own].certificate.name
-            signature = device.sign(self._open_statement(log, own, name), Label.LOG_OPEN)
-            written += self._append(signer, LANE_LOG, encode(LogOpen(own, name, signature)), now_us)
-        for batch in _batches(puts):
-            written += self._append(signer, LANE_FILES, encode(FileOperations(batch)), now_us, batch)
+        lane = LANE_FILES if isinstance(operations, FileOperations) else LANE_DOCUMENTS
+        written = self._prepare(writer, now_us)
+        written.append(self._append(writer, lane, operations, encode(operations), now_us))
+        return written, self._project([(entry, self._note(entry)) for entry in written])
+
+    def write_checkpoint(self, writer: Writer, now_us: int) -> tuple[list[Entry], bytes]:
+        """Write a checkpoint of everything that this replica has; also the snapshot that its state root is of.
+
+        Raises:
+            LocalError: as `write`.
+        """
+        written = self._prepare(writer, now_us)
+        self._project([(entry, self._note(entry)) for entry in written])
+        last = self.attestations.last.get(writer.log)
+        number, prev = (0, None) if last is None else (last.checkpoint.number + 1, last.checkpoint.content)
+        heads = tuple(CheckpointHead(log, head.seq, head.id) for log, head in sorted(self.frontier.items()))
+        snapshot = self.projection.snapshot()
+        checkpoint = Checkpoint(1, number, prev, heads, state_root(snapshot), self.entry_count)
+        seq = self.frontier[writer.log].seq + 1
+        signed = sign_checkpoint(self.space, writer.signer, writer.device_signer, seq, checkpoint)
+        entry = self._append(writer, LANE_CHECKPOINT, signed, encode(signed), now_us)
+        self._project([(entry, self._note(entry))])
+        return [*written, entry], snapshot
+
+    def applied(self, entries: Iterable[Entry]) -> Iterator[Applied]:
+        """What admitted entries do, for looking at the state of another time; pruned ones are left out."""
+        for entry in entries:
+            if entry.envelope.payload is not None and not self.is_void(entry.id):
+                yield from self._applied(entry, self.payloads.read(entry))
+
+    def payload(self, entry: Entry) -> Payload:
+        """What an admitted entry says; None for an unknown lane, and where the payload is pruned or unreadable."""
+        return self.payloads.read(entry)
+
+    def _prepare(self, writer: Writer, now_us: int) -> list[Entry]:
+        if not self.is_complete:
+            raise LocalError("this space is still being fetched; nothing can be written yet")
+        if writer.log in self.logs.convictions:
+            raise LocalError("this log is convicted of equivocation; a new one is needed")
+        written: list[Entry] = []
+        if writer.log not in self.frontier:
+            opening = open_log(self.space, writer.log, self.roster, writer.device, writer.device_signer)
+            written.append(self._append(writer, LANE_LOG, opening, encode(opening), now_us))
+        while len(uncovered := self._uncovered(writer.log)) > MAX_DEPS or not self._heads().issuperset(uncovered):
+            # Branches of convicted logs are named in merges alone: nobody is to think that we build on them.
+            written.append(self._append(writer, LANE_MERGE, None, b"", now_us))
         return written
 
-    def _append(
-        self, signer: Ed25519Signer, lane: int, plaintext: bytes, now_us: int, puts: tuple[Put, ...] = ()
-    ) -> list[Stored]:
-        log = LogId(signer.public)
-        missing = self._uncovered(log)
-        written: list[Stored] = []
-        while len(missing) > MAX_DEPS and lane != LANE_LOG:  # an opening stands first; what follows it merges
-            now, missing = missing[:MAX_DEPS], missing[MAX_DEPS:]
-            written.append(self._append_one(signer, LANE_FILES, encode(FileOperations(())), tuple(now), now_us, ()))
-        written.append(self._append_one(signer, lane, plaintext, tuple(missing[:MAX_DEPS]), now_us, puts))
-        return written
-
-    def _append_one(
-        self,
-        signer: Ed25519Signer,
-        lane: int,
-        plaintext: bytes,
-        deps: tuple[EntryId, ...],
-        now_us: int,
-        puts: tuple[Put, ...],
-    ) -> Stored:
-        log = LogId(signer.public)
-        head = self.logs.heads.get(log)
+    def _append(self, writer: Writer, lane: int, payload: Payload, plaintext: bytes, now_us: int) -> Entry:
+        log = writer.log
+        head = self.frontier.get(log)
         seq, prev = (0, None) if head is None else (head.seq + 1, head.id)
-        floor = max((other.hlc for other in self.logs.heads.values()), default=0)
+        deps = tuple(self._uncovered(log)[:MAX_DEPS])
+        below = [
+            0 if head is None else head.hlc,
+            *(p.hlc for dep in deps if (p := self.logs.position(dep)) is not None),
+        ]
         entry = write_entry(
             self.space,
-            signer,
+            writer.signer,
             seq=seq,
             prev=prev,
             deps=deps,
-            hlc=next_hlc(floor, now_us),
+            hlc=next_hlc(max(below), now_us),
             lane=lane,
             payload=self._cipher.seal(log, seq, prev, plaintext),
         )
-        if lane == LANE_LOG:
-            refusal = self._open_log(log, decode(LogOpen, plaintext, MAX_PAYLOAD_BYTES))
-            assert refusal is None, refusal
-        self._decoded[entry.id] = puts
-        self.logs.restore(entry)
-        return Stored(entry, frozenset(self._apply(entry)))
+        self.payloads.take_own(entry, payload)
+        self.logs.take_own(entry)
+        return entry
 
     def _uncovered(self, log: LogId) -> list[EntryId]:
-        covered = self._covered.get(log, {})
-        return [
-            head.id for other, head in self.logs.heads.items() if other != log and covered.get(other, -1) < head.seq
-        ]
+        own = self.frontier.get(log)
+        return self.logs.causality.uncovered(None if own is None else self.logs.spot(own.id), but=log)
 
-    def _apply(self, entry: Entry) -> set[bytes]:
-        body = entry.body
-        covered = self._covered.setdefault(body.author, {})
-        for dep in body.deps:
-            position = self.logs.position(dep)
-            if position is not None:
-                covered[position.log] = max(position.seq, covered.get(position.log, -1))
-        return self.tree.apply(entry.id, body.hlc, body.author, self._decoded.pop(entry.id, ()))
+    def _heads(self) -> set[EntryId]:
+        return {head.id for head in self.frontier.values()}
 
-    def _allow(self, entry: Entry) -> str | None:
-        body, payload = entry.body, entry.envelope.payload
-        if (body.seq == 0) != (body.lane == LANE_LOG):
-            return "a log is opened by its first entry and only there"
-        if body.lane not in {LANE_LOG, LANE_FILES}:
-            return None if body.author in self.authors else "its log was never opened"
-        if payload is None:
-            return "its payload is missing"
-        try:
-            plaintext = self._cipher.open(body.author, body.seq, body.prev, payload)
-            if body.lane == LANE_LOG:
-                return self._open_log(body.author, decode(LogOpen, plaintext, MAX_PAYLOAD_BYTES))
-            if body.author not in self.authors:
-                return "its log was never opened"
-            self._decoded[entry.id] = decode(FileOperations, plaintext, MAX_PAYLOAD_BYTES).puts
-        except MalformedError as error:
-            return str(error)
-        return None
+    def _note(self, entry: Entry) -> Payload:
+        payload, body = self.payloads.take(entry), entry.body
+        self.entry_count += 1
+        if body.lane > LANE_MERGE:
+            self.unknown_lanes[body.lane] += 1
+        self._judged &= body.lane not in {LANE_LOG, LANE_CHECKPOINT} and body.author not in self.logs.convictions
+        if isinstance(payload, SignedCheckpoint):
+            self.attestations.note(entry.id, body, payload)
+        return payload
 
-    def _open_log(self, log: LogId, opening: LogOpen) -> str | None:
-        member = self.roster.members.get(opening.device)
-        if member is None:
-            return "its device is not on the roster"
-        statement = self._open_statement(log, opening.device, opening.name)
-        key = member.certificate.signing_key
-        if not self._signatures.verify(key, statement, opening.signature, Label.LOG_OPEN):
-            return "the device's signature on its log does not verify"
-        self.authors[log] = opening.device
-        self._names[log] = opening.name
-        return None
+    def _project(self, batch: Sequence[tuple[Entry, Payload]]) -> Changes:
+        """Bring the state up to date, unless there are holes: what they did is unknown, and what follows waits."""
+        if not self.is_complete:
+            self._behind += [entry.id for entry, _ in batch if entry.body.lane in STATE_LANES]
+            return Changes()
+        entries = [entry for identifier in self._behind if (entry := self.logs.entry(identifier)) is not None]
+        self._behind.clear()
+        todo = [*((entry, self.payloads.read(entry)) for entry in entries), *batch]
+        changes = self.projection.apply(
+            [applied for entry, payload in todo for applied in self._applied(entry, payload)]
+        )
+        changes.add(self._judge_all())
+        return changes
 
-    def _open_statement(self, log: LogId, device: DeviceId, name: str) -> bytes:
-        return encode_plain([self.space, log, device, name])
+    def _applied(self, entry: Entry, payload: Payload) -> list[Applied]:
+        if payload is None or isinstance(payload, (LogOpen, SignedCheckpoint)):
+            return []
+        body, logs = entry.body, self.logs
+        spot = logs.causality.spot(entry.id, body.author, body.seq)
+        return [Applied(entry.id, body.author, body.seq, body.hlc, lambda: logs.causality.past(spot), payload)]
 
-
-def _batches(puts: Iterable[Put]) -> list[tuple[Put, ...]]:
-    """Split operations so that each batch stays near `BATCH_PAYLOAD_BYTES`."""
-    batches: list[tuple[Put, ...]] = []
-    batch: list[Put] = []
-    size = 0
-    for put in puts:
-        batch.append(put)
-        size += len(put.path) + 36 * len(put.replaces) + 400
-        if size >= BATCH_PAYLOAD_BYTES or len(batch) >= MAX_OPS_PER_ENTRY:
-            batches.append(tuple(batch))
-            batch, size = [], 0
-    if batch:
-        batches.append(tuple(batch))
-    return batches
-
-
-def frontier_root(frontier: dict[LogId, Head]) -> bytes:
-    """SHA-256 over the sorted heads: equal exactly on replicas that hold the same entries."""
-    digest = hashlib.sha256(Label.FRONTIER_ROOT.value)
-    for log in sorted(frontier):
-        head = frontier[log]
-        digest.update(log + head.seq.to_bytes(8, "big") + head.id)
-    return digest.digest()
+    def _judge_all(self) -> Changes:
+        if self._judged or not self.is_complete:
+            return Changes()
+        self._judged = True
+        difference = self.attestations.judge_all(len(self.roster.members), whole=self._based)
+        self._based = False
+        return self.projection.set_void(difference)

@@ -3,7 +3,7 @@
 import secrets
 import time
 
-from latticework.crdt import Entry, File, Inline, Position, Put, Roster, SpaceGenesis, SpaceReplica
+from latticework.crdt import Entry, File, Inline, Make, Position, Roster, SpaceGenesis, SpaceReplica
 from latticework.handshake import MlKem1024, found_account, generate, load_keys
 from latticework.handshake.epochs import SpaceKeys
 from latticework.wire import EntryId, SpaceId
@@ -29,8 +29,8 @@ class Replica:
         known = self.entries.get(entry)
         return None if known is None else Position(known.body.author, known.body.seq, known.body.hlc)
 
-    def write(self, put: Put) -> None:
-        written = self.space.write(self.signer, keys.signer, keys.device, [put], time.time_ns() // 1000)
+    def write(self, make: Make) -> None:
+        written = self.space.write(self.signer, keys.signer, keys.device, [make], time.time_ns() // 1000)
         self.entries |= {stored.entry.id: stored.entry for stored in written}
 
     def take(self, other: "Replica") -> None:
@@ -45,8 +45,8 @@ space = SpaceGenesis(1, roster.account, keys.device, secrets.token_bytes(32)).sp
 secret = secrets.token_bytes(32)
 one, two = Replica(space, roster, secret), Replica(space, roster, secret)
 
-one.write(Put(b"from-one.txt", File(0, 0, executable=False, content=Inline(())), ()))
-two.write(Put(b"from-two.txt", File(0, 0, executable=False, content=Inline(())), ()))
+one.write(Make(None, b"from-one.txt", File(0, 0, executable=False, content=Inline(()))))
+two.write(Make(None, b"from-two.txt", File(0, 0, executable=False, content=Inline(()))))
 one.take(two)
 two.take(one)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import assert_never, final
 
 from latticework.transport.ports import (
+    LATTICE_FRAMING,
     Algorithms,
     Established,
     HandshakeAction,
@@ -158,6 +159,7 @@ class AnonymousChannel:
     """A `SecureChannel` that knows nobody; only pairing is offered on it."""
 
     protocol = ANONYMOUS_PROTOCOL
+    framing = LATTICE_FRAMING
 
     def __init__(self, rng: Rng, kem: KemProvider) -> None:
         self._rng = rng

@@ -20,7 +20,7 @@ Departures from decision 15: the transport key signs the transcripts too, so tha
 
 from typing import final
 
-from latticework.transport.ports import HandshakeMachine
+from latticework.transport.ports import LATTICE_FRAMING, HandshakeMachine
 from latticework.wire import DeviceId, KemProvider, Rng, SignatureProvider, short
 
 from .keys import DeviceKeys
@@ -40,6 +40,7 @@ class PqxChannel:
     """
 
     protocol = PQX_PROTOCOL
+    framing = LATTICE_FRAMING
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class ExpectingChannel:
     """A `SecureChannel` whose initiators accept one device only."""
 
     protocol = PQX_PROTOCOL
+    framing = LATTICE_FRAMING
 
     def __init__(self, channel: PqxChannel, device: DeviceId) -> None:
         self._channel = channel

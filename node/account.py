@@ -87,9 +87,9 @@ class Account:
             matching = [known for known in self.spaces if space_of(known).hex().startswith(name)]
         if not matching:
             names = ", ".join(sorted(known.name for known in self.spaces)) or "none yet"
-            raise LocalError(f"no device of yours offers a folder named {name!r}; there is: {names}")
+            raise LocalError(f"no device of yours has a space named {name!r}; there is: {names}")
         if len(matching) > 1:
-            raise LocalError(f"several folders are named {name!r}; give one's id instead (lattice folder list)")
+            raise LocalError(f"several spaces are named {name!r}; give one's id instead (lattice space list)")
         return matching[0]
 
     async def put_space(self, space: KnownSpace) -> None:
@@ -119,7 +119,7 @@ class Account:
             raise PeerError("space-offer", "a space of another account was offered")
         if any(known.genesis == offer.genesis for known in self.spaces):
             return False
-        await self.put_space(KnownSpace(offer.genesis, offer.name, offer.epoch_secret, None))
+        await self.put_space(KnownSpace(offer.genesis, offer.name, offer.epoch_secret, None, held=False))
         return True
 
     async def take_records(self, records: Sequence[bytes]) -> None:

@@ -5,49 +5,59 @@ simulated one differ in the `Surroundings` alone.
 """
 
 import logging
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import final
 
 import trio
 
-from latticework.crdt import Member, Roster, SpaceGenesis
+from latticework.crdt import Conviction, Member, Roster
 from latticework.discovery import Discovery
 from latticework.handshake import AnonymousChannel, KeyVault, Paired, PqxChannel, load_keys
-from latticework.transport import Connection, Limits, Multiaddr, Network, Stream
+from latticework.transport import (
+    Connection,
+    Gossip,
+    GossipBounds,
+    GossipParams,
+    GossipRouter,
+    Limits,
+    Multiaddr,
+    Network,
+    PeerId,
+    Stream,
+)
 from latticework.wire import (
     Clock,
     DeviceId,
+    EntryId,
     KemProvider,
-    LocalError,
     MalformedError,
     Rng,
     SignatureProvider,
     SpaceId,
     StoreError,
     Threads,
-    encode,
     short,
 )
 from latticework.wire.signing import Ed25519Signer
 
-from .account import Account, found_state, space_of
+from .account import Account, found_state
 from .desk import PairingDesk
 from .fetch import LinkFetcher
 from .folders.ports import Watcher
-from .folders.root import FolderRoot
 from .folders.serve import ChunkSource
+from .holdings import Holdings
 from .identity import NodeSecrets, renew_prekeys
 from .messages import SpaceOffer
 from .params import PREKEY_CHECK_S
 from .peers import Peers
 from .runner import Shelves, SpaceRunner, World
 from .space import Space, SpaceIdentity
-from .state import KnownDevice, KnownSpace, NodeState, StateStore
+from .spread import Spread
+from .state import KnownDevice, NodeState, StateStore
 
 _log = logging.getLogger(__name__)
 AGENT = "latticework/0.0.1"
@@ -91,15 +101,42 @@ class Node:
         self._nursery: trio.Nursery | None = None
         self.keys = load_keys(secrets.device_seeds, around.kem, around.signatures)
         self.account = Account(state, around.state, around.signatures, around.threads, self._roster_changed)
-        self.runners: dict[SpaceId, SpaceRunner] = {}
+        self.gossip = Gossip(
+            GossipRouter(
+                PeerId.of_key(self._transport.public),
+                GossipParams(),
+                around.rng,
+                self._transport,
+                first_seqno=around.clock.now_us(),
+            ),
+            around.clock,
+            GossipBounds(),
+        )
         self.peers = Peers(
             self,
+            self.gossip,
             around.network,
             around.clock,
+            around.rng,
             around.threads,
             anonymous=AnonymousChannel(around.rng, around.kem),
             limits=around.limits,
             agent=AGENT,
+        )
+        self.holdings = Holdings(
+            self.account,
+            self,
+            World(
+                around.clock,
+                around.rng,
+                around.threads,
+                around.signatures,
+                around.shelves,
+                around.watcher,
+                Spread(self.gossip, self.peers.device_of),
+            ),
+            SpaceIdentity(self.device, self.keys.signer, secrets.log_secret),
+            lambda space: LinkFetcher(space, lambda: self.peers.links),
         )
         self.desk = PairingDesk(self, around.signatures, around.clock, around.rng, self.peers.dial_anonymous)
 
@@ -109,6 +146,11 @@ class Node:
     def device(self) -> DeviceId:
         """The id of the device we are."""
         return self.keys.device
+
+    @property
+    def threads(self) -> Threads:
+        """Where blocking work of this node is done."""
+        return self._around.threads
 
     @property
     def name(self) -> str:
@@ -128,7 +170,12 @@ class Node:
     @property
     def spaces(self) -> Mapping[SpaceId, Space]:
         """Spaces whose store is open."""
-        return {key: runner.space for key, runner in self.runners.items() if runner.space is not None}
+        return self.holdings.open_spaces
+
+    @property
+    def runners(self) -> Mapping[SpaceId, SpaceRunner]:
+        """Every space that we hold."""
+        return self.holdings.runners
 
     def offers(self) -> Sequence[SpaceOffer]:
         """Every space that we hold or know of."""
@@ -204,6 +251,17 @@ class Node:
             link.space_changed(space)
         self._wake()
 
+    def convicted(self, space: SpaceId, conviction: Conviction) -> None:
+        """A proof is kept: the next word to everyone connected is about it."""
+        _log.warning("equivocation proven space=%s log=%s", short(space), short(conviction.log))
+        self.space_changed(space)
+
+    def missing(self, space: SpaceId, ids: Sequence[EntryId], sender: bytes) -> None:
+        """Ask whoever sent what waits."""
+        link = self.peers.links.get(DeviceId(sender))
+        if link is not None:
+            link.missing(space, ids)
+
     def space_opened(self, space: SpaceId) -> None:
         """A store opened: announce its frontier."""
         del space
@@ -224,42 +282,6 @@ class Node:
         """Wait for the next change of anything that `status` shows."""
         await self._changed.wait()
 
-    # What people do; pairing is at the desk.
-
-    async def add_folder(self, path: Path, name: str) -> SpaceId:
-        """Make a space of `path` and start keeping it.
-
-        Raises:
-            LocalError: the name is taken, the path overlaps another folder or cannot be one.
-        """
-        self._check_folder(path)
-        if any(known.name == name for known in self.account.spaces):
-            raise LocalError(f"there is a folder named {name!r} already; choose another with --name")
-        rng = self._around.rng
-        genesis = SpaceGenesis(1, self.roster.account, self.device, rng.random_bytes(32))
-        await self._around.threads.run(lambda: FolderRoot.create(path, genesis.space))
-        known = KnownSpace(encode(genesis), name, rng.random_bytes(32), os.fsencode(path))
-        await self.account.put_space(known)
-        self._start_space(known, own=True)
-        return genesis.space
-
-    async def join_folder(self, name: str, path: Path) -> SpaceId:
-        """Keep the space `name` of the account in `path`; what is there already is merged, never deleted.
-
-        Raises:
-            LocalError: no such space, or it is kept already, or the path cannot be a folder.
-        """
-        known = self.account.named(name)
-        if known.folder is not None:
-            raise LocalError(f"{name!r} is already kept in {os.fsdecode(known.folder)}")
-        self._check_folder(path)
-        space = space_of(known)
-        await self._around.threads.run(lambda: FolderRoot.create(path, space))
-        known = replace(known, folder=os.fsencode(path))
-        await self.account.put_space(known)
-        self._start_space(known, own=False)
-        return space
-
     # Inside.
 
     def start(self, nursery: trio.Nursery, options: NodeOptions) -> None:
@@ -270,9 +292,8 @@ class Node:
         for device in self.account.devices:
             for text in device.addresses:
                 self.peers.keep(Multiaddr.parse(text), "known", device.device)
-        for known in self.account.spaces:
-            if known.folder is not None:
-                self._start_space(known, own=False)
+        nursery.start_soon(self.gossip.run)
+        self.holdings.start(nursery)
 
     def use_certificate(self) -> None:
         """Speak with the certificate that the roster has for us."""
@@ -299,33 +320,6 @@ class Node:
                 self.keys = load_keys(renewed.device_seeds, around.kem, around.signatures)
                 self.use_certificate()
 
-    def _start_space(self, known: KnownSpace, *, own: bool) -> None:
-        assert self._nursery is not None
-        around = self._around
-        identifier = space_of(known)
-        runner = SpaceRunner(
-            identifier,
-            known.name,
-            known.epoch_secret,
-            None if known.folder is None else Path(os.fsdecode(known.folder)),
-            own=own,
-            roster=self.roster,
-            identity=SpaceIdentity(self.device, self.keys.signer, self._secrets.log_secret),
-            world=World(around.clock, around.rng, around.threads, around.signatures, around.shelves, around.watcher),
-            hub=self,
-            fetcher=LinkFetcher(identifier, lambda: self.peers.links),
-        )
-        self.runners[identifier] = runner
-        self._nursery.start_soon(runner.run)
-
-    def _check_folder(self, path: Path) -> None:
-        for known in self.account.spaces:
-            if known.folder is None:
-                continue
-            other = Path(os.fsdecode(known.folder))
-            if path == other or path.is_relative_to(other) or other.is_relative_to(path):
-                raise LocalError(f"{path} overlaps the folder {known.name!r} in {other}")
-
     def _authorize(self, signed: bytes) -> Member | str:
         return self.account.authorize(signed, self.later)
 
@@ -333,6 +327,8 @@ class Node:
         self.use_certificate()
         for link in self.peers.links.values():
             link.roster_changed()
+        for space in self.spaces.values():
+            space.roster_changed()
         self.peers.redial()
         self._wake()
 

@@ -7,7 +7,7 @@ A Unix socket that only its owner can open (0600). Frames are a 4-byte big-endia
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import cast, final
@@ -18,49 +18,17 @@ from latticework.handshake import Paired, PairingCode, parse_qr, parse_typed
 from latticework.transport import Multiaddr
 from latticework.wire import LatticeError, LocalError, MalformedError, PeerError, StoreError
 
-from . import report
+from . import doc_commands, history, report
 from .account import space_of
 from .app import Node
-from .exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_PARTIAL, EXIT_UNREACHABLE, EXIT_USAGE
-from .frames import PREFIX_BYTES, Data, decode_frame, encode_frame, frame_length
-from .pairing import Outcome, Question
+from .exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_PARTIAL, EXIT_UNREACHABLE
+from .frames import Data
+from .pairing import Outcome
+from .requests import Caller, Command, ControlError, Request, absolute, text
 
 _log = logging.getLogger(__name__)
 _FIND_S = 10.0
 """How long a joiner looks for devices on the network before it gives up."""
-
-type Request = Mapping[str, Data]
-
-
-class ControlError(LocalError):
-    """A command that failed, with the word and exit code that scripts see."""
-
-    def __init__(self, code: str, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.code = code
-        self.exit_code = exit_code
-
-
-@final
-class Caller:
-    """One connection to the control socket, from the node's side."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-
-    async def receive(self) -> dict[str, Data] | None:
-        """The next frame; None at the end; raises MalformedError."""
-        return await receive_frame(self._stream)
-
-    async def event(self, **data: Data) -> None:
-        """Tell the caller something on the way."""
-        await send_frame(self._stream, data)
-
-    async def confirm(self, question: Question) -> bool:
-        """Ask the person at the other end of the socket (port `Person`)."""
-        await self.event(event="confirm", name=question.name, device=question.device.hex())
-        answer = await self.receive()
-        return bool(answer and answer.get("answer") is True)
 
 
 @final
@@ -72,7 +40,9 @@ class ControlServer:
         self._path = path
         self._stop = stop
         self._stopping = False
-        self._commands: dict[str, Callable[[Request, Caller], Awaitable[Data]]] = {
+        self._commands: dict[str, Command] = {
+            **history.commands(node),
+            **doc_commands.commands(node),
             "status": self._status,
             "devices": self._devices,
             "conflicts": self._conflicts,
@@ -161,18 +131,18 @@ class ControlServer:
 
     async def _why(self, request: Request, caller: Caller) -> Data:
         del caller
-        return report.why(self._node, Path(_text(request, "path")))
+        return report.why(self._node, Path(text(request, "path")))
 
     async def _folder_add(self, request: Request, caller: Caller) -> Data:
         del caller
-        path = _absolute(request)
-        space = await self._node.add_folder(path, _text(request, "name"))
-        return {"space": space.hex(), "name": _text(request, "name"), "path": str(path)}
+        path = absolute(request)
+        space = await self._node.holdings.create(text(request, "name"), path)
+        return {"space": space.hex(), "name": text(request, "name"), "path": str(path)}
 
     async def _folder_join(self, request: Request, caller: Caller) -> Data:
         del caller
-        name, path = _text(request, "name"), _absolute(request)
-        space = await self._node.join_folder(name, path)
+        name, path = text(request, "name"), absolute(request)
+        space = await self._node.holdings.join(name, path)
         return {"space": space.hex(), "name": name, "path": str(path)}
 
     async def _folder_list(self, request: Request, caller: Caller) -> Data:
@@ -204,8 +174,8 @@ class ControlServer:
         raise ControlError("expired", "nobody used the code within five minutes; make a new one", EXIT_UNREACHABLE)
 
     async def _pair_with(self, request: Request, caller: Caller) -> Data:
-        text = _text(request, "code")
-        code: PairingCode = parse_qr(text) if text.startswith("lattice:") else parse_typed(text)
+        given_code = text(request, "code")
+        code: PairingCode = parse_qr(given_code) if given_code.startswith("lattice:") else parse_typed(given_code)
         given = [Multiaddr.parse(str(peer)) for peer in cast("list[Data]", request.get("peers") or [])]
         addresses = given or await self._find_addresses(code)
         if not addresses:
@@ -297,20 +267,6 @@ def _outcome(outcome: Outcome) -> Data:
     raise ControlError(outcome.code, outcome.message, code)
 
 
-def _absolute(request: Request) -> Path:
-    path = Path(_text(request, "path"))
-    if not path.is_absolute():
-        raise ControlError("usage", f"{path} is not an absolute path", EXIT_USAGE)
-    return path
-
-
-def _text(request: Request, key: str) -> str:
-    value = request.get(key)
-    if not isinstance(value, str) or not value:
-        raise ControlError("usage", f"the request lacks {key!r}", EXIT_USAGE)
-    return value
-
-
 def _described(error: LatticeError) -> dict[str, Data]:
     match error:
         case ControlError():
@@ -321,34 +277,3 @@ def _described(error: LatticeError) -> dict[str, Data]:
             return {"code": "store", "message": str(error), "exit": EXIT_INTEGRITY}
         case _:
             return {"code": "error", "message": str(error), "exit": EXIT_ERROR}
-
-
-async def send_frame(stream: trio.SocketStream, data: Mapping[str, Data]) -> None:
-    """Send one frame."""
-    await stream.send_all(encode_frame(data))
-
-
-async def receive_frame(stream: trio.SocketStream) -> dict[str, Data] | None:
-    """The next frame; None at a clean end.
-
-    Raises:
-        MalformedError: oversized, cut off, or no map with text keys.
-    """
-    prefix = await _receive_exactly(stream, PREFIX_BYTES)
-    if not prefix:
-        return None
-    length = frame_length(prefix)
-    body = await _receive_exactly(stream, length)
-    if len(body) < length:
-        raise MalformedError("a control frame is cut off")
-    return decode_frame(body)
-
-
-async def _receive_exactly(stream: trio.SocketStream, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        piece = await stream.receive_some(min(count - len(data), 65536))
-        if not piece:
-            break
-        data += piece
-    return data

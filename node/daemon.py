@@ -5,7 +5,6 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import final
 
 import trio
 
@@ -20,7 +19,7 @@ from .control import ControlServer
 from .folders.watch import FileWatcher
 from .groups import first_error
 from .home import Home, HomeLock
-from .identity import NodeSecrets, open_identity
+from .identity import open_identity
 from .params import DEFAULT_PORT
 from .shelves import HomeShelves
 from .state import StateFile
@@ -46,82 +45,80 @@ def run_daemon(home: Home, options: DaemonOptions, ready: Callable[[Node], None]
         HomeLockedError: another node runs in this home.
         LocalError, StoreError: it cannot start; the message says why.
     """
-    listen = tuple(Multiaddr.parse(text) for text in options.listen)
-    peers = tuple(Multiaddr.parse(text) for text in options.peers)
+    # Wrong addresses are told before anything is locked or opened.
+    _parsed(options.listen)
+    _parsed(options.peers)
     with HomeLock(home):
-        trio.run(_Daemon(home, options, listen, peers, ready).main)
+        trio.run(_serve, home, options, ready)
 
 
-@final
-class _Daemon:
-    def __init__(
-        self,
-        home: Home,
-        options: DaemonOptions,
-        listen: tuple[Multiaddr, ...],
-        peers: tuple[Multiaddr, ...],
-        ready: Callable[[Node], None],
-    ) -> None:
-        self._home = home
-        self._options = options
-        self._listen = listen
-        self._peers = peers
-        self._ready = ready
-        self._scope = trio.CancelScope()
+async def _serve(home: Home, options: DaemonOptions, ready: Callable[[Node], None]) -> None:
+    scope = trio.CancelScope()
+    with scope, first_error():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, scope)
+            async with home_node(home, options) as node:
+                nursery.start_soon(ControlServer(node, home.socket, scope.cancel).run)
+                await trio.lowlevel.checkpoint()
+                ready(node)
+                await trio.sleep_forever()
 
-    async def main(self) -> None:
-        rng, clock, threads = SystemRng(), SystemClock(), WorkerThreads()
-        vault = SealedFileVault(self._home.keys, rng, self._options.passphrase)
-        secrets = await threads.run(lambda: open_identity(vault, rng, clock))
-        around = Surroundings(
-            network=TcpNetwork(),
-            clock=clock,
-            rng=rng,
-            threads=threads,
-            kem=MlKem1024(),
-            signatures=CompositeSignatures(),
-            shelves=HomeShelves(self._home),
-            vault=vault,
-            state=StateFile(self._home.state, secrets.state_key, rng),
-            watcher=FileWatcher,
-            limits=Limits(),
+
+@asynccontextmanager
+async def home_node(home: Home, options: DaemonOptions) -> AsyncGenerator[Node]:
+    """The node of `home`, on real files and sockets, for as long as the block runs; the caller holds the home's lock.
+
+    Raises:
+        LocalError, StoreError: it cannot start; the message says why.
+    """
+    rng, clock, threads = SystemRng(), SystemClock(), WorkerThreads()
+    vault = SealedFileVault(home.keys, rng, options.passphrase)
+    secrets = await threads.run(lambda: open_identity(vault, rng, clock))
+    around = Surroundings(
+        network=TcpNetwork(),
+        clock=clock,
+        rng=rng,
+        threads=threads,
+        kem=MlKem1024(),
+        signatures=CompositeSignatures(),
+        shelves=HomeShelves(home),
+        vault=vault,
+        state=StateFile(home.state, secrets.state_key, rng),
+        watcher=FileWatcher,
+        limits=Limits(),
+    )
+    listen = _parsed(options.listen) or (await _default_address(),)
+    seed = rng.random_bytes(32)
+    discoveries: Sequence[Discovery] = ()
+    async with AsyncExitStack() as stack:
+        if options.mdns:
+            peer_id = PeerId.of_key(Ed25519Signer(seed).public)
+            config = MdnsConfig(loopback=all(address.host.startswith("127.") for address in listen))
+            discoveries = [await stack.enter_async_context(open_mdns(peer_id, threads, rng, config))]
+        node_options = NodeOptions(listen, _parsed(options.peers))
+        yield await stack.enter_async_context(
+            open_node(secrets, around, node_options, discoveries, transport_seed=seed)
         )
-        with self._scope, first_error():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._stop_on_signal)
-                async with self._node(secrets, around) as node:
-                    server = ControlServer(node, self._home.socket, self._scope.cancel)
-                    nursery.start_soon(server.run)
-                    await trio.lowlevel.checkpoint()
-                    self._ready(node)
-                    await trio.sleep_forever()
 
-    @asynccontextmanager
-    async def _node(self, secrets: NodeSecrets, around: Surroundings) -> AsyncGenerator[Node]:
-        listen = self._listen or (await self._default_address(),)
-        options = NodeOptions(listen, self._peers)
-        seed = around.rng.random_bytes(32)
-        discoveries: Sequence[Discovery] = ()
-        async with AsyncExitStack() as stack:
-            if self._options.mdns:
-                peer_id = PeerId.of_key(Ed25519Signer(seed).public)
-                config = MdnsConfig(loopback=all(address.host.startswith("127.") for address in listen))
-                discoveries = [await stack.enter_async_context(open_mdns(peer_id, around.threads, around.rng, config))]
-            yield await stack.enter_async_context(open_node(secrets, around, options, discoveries, transport_seed=seed))
 
-    async def _default_address(self) -> Multiaddr:
-        """The default port on every interface if it is free, any port otherwise."""
-        wanted = Multiaddr.tcp("0.0.0.0", DEFAULT_PORT)  # noqa: S104  # a node is there to be reached
-        try:
-            listener = await TcpNetwork().listen(wanted)
-        except LocalError:
-            return Multiaddr.tcp("0.0.0.0", 0)  # noqa: S104  # as above
-        await listener.aclose()
-        return wanted
+def _parsed(addresses: Sequence[str]) -> tuple[Multiaddr, ...]:
+    return tuple(Multiaddr.parse(text) for text in addresses)
 
-    async def _stop_on_signal(self) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for number in signals:
-                _log.info("stopping signal=%s", signal.Signals(number).name)
-                self._scope.cancel()
-                return
+
+async def _default_address() -> Multiaddr:
+    """The default port on every interface if it is free, any port otherwise."""
+    wanted = Multiaddr.tcp("0.0.0.0", DEFAULT_PORT)  # noqa: S104  # a node is there to be reached
+    try:
+        listener = await TcpNetwork().listen(wanted)
+    except LocalError:
+        return Multiaddr.tcp("0.0.0.0", 0)  # noqa: S104  # as above
+    await listener.aclose()
+    return wanted
+
+
+async def _stop_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            _log.info("stopping signal=%s", signal.Signals(number).name)
+            scope.cancel()
+            return

@@ -4,6 +4,7 @@ The reader takes messages and waits for the spaces to store what they bring: tha
 the newest state of whatever changed, so nothing is queued that a newer message would replace.
 """
 
+import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,22 @@ from typing import Protocol, assert_never, final
 
 import trio
 
-from latticework.crdt import FrontierSync, Roster
-from latticework.crdt import frontier as fs
+from latticework.crdt import Reconciler, Roster, write_batch
+from latticework.crdt import reconcile_events as rs
+from latticework.crdt.params import SYNC_SALT_BYTES
+from latticework.crdt.reconcile_messages import Entries, Message
 from latticework.transport import Connection, Stream
 from latticework.wire import (
     DeviceId,
+    EntryId,
     PeerError,
+    Rng,
     SpaceId,
     StoreError,
     Threads,
     decode_one_of,
     encode,
+    short,
 )
 
 from .groups import first_error
@@ -30,7 +36,9 @@ from .messages import SYNC_MESSAGES, AboutSpace, RosterHashes, RosterRecords, Sp
 from .params import MAX_SYNC_MESSAGE_BYTES, RETRY_LAST_S, SERVE_BATCH_BYTES
 from .space import Space
 
+_log = logging.getLogger(__name__)
 _MAX_SERVE_JOBS = 64
+_MAX_EVENTS = 1024
 _ROSTER_BATCH = 64
 
 
@@ -65,7 +73,7 @@ class Hub(Protocol):
 @dataclass(slots=True)
 class _ServeJob:
     space: SpaceId
-    ranges: tuple[fs.Range, ...]
+    asked: rs.Serve | rs.ServeIds
     cursor: int = 0
 
 
@@ -73,15 +81,19 @@ class _ServeJob:
 class Link:
     """One device, connected. `run` ends when the stream does."""
 
-    def __init__(self, device: DeviceId, connection: Connection, hub: Hub, threads: Threads, *, outbound: bool) -> None:
+    def __init__(
+        self, device: DeviceId, connection: Connection, hub: Hub, threads: Threads, rng: Rng, *, outbound: bool
+    ) -> None:
         self.device = device
         self.connection = connection
         self.outbound = outbound
         self._hub = hub
         self._threads = threads
-        self._syncs: dict[SpaceId, FrontierSync] = {}
+        self._rng = rng
+        self._syncs: dict[SpaceId, tuple[Space, Reconciler]] = {}
         self._dirty: dict[SpaceId, None] = {}
         self._requests: deque[AboutSpace] = deque()
+        self._events: deque[tuple[SpaceId, rs.Event]] = deque(maxlen=_MAX_EVENTS)
         self._serving: deque[_ServeJob] = deque()
         self._roster_due = True
         self._roster_missing = False
@@ -120,16 +132,19 @@ class Link:
         """Our roster grew."""
         self._roster_due = True
         self._dirty |= dict.fromkeys(self._hub.spaces)
-        for identifier, sync in self._syncs.items():
-            # Entries of a device that was unknown until now were refused: they are asked for again.
-            for action in sync.retry():
-                if isinstance(action, fs.Send):
-                    self._requests.append(AboutSpace(identifier, action.message))
+        # Entries of a device that was unknown until now were refused: they are asked for again.
+        self._events += [(identifier, rs.Reconsider()) for identifier in self._syncs]
         self._wake.set()
 
-    def state(self, space: SpaceId) -> FrontierSync | None:
+    def missing(self, space: SpaceId, ids: Sequence[EntryId]) -> None:
+        """Entries wait for these; this device may have them."""
+        self._events.append((space, rs.MissingIds(tuple(ids))))
+        self._wake.set()
+
+    def state(self, space: SpaceId) -> Reconciler | None:
         """What the exchange about one space knows."""
-        return self._syncs.get(space)
+        known = self._syncs.get(space)
+        return None if known is None else known[1]
 
     async def _read(self, stream: Stream) -> None:
         while (data := await stream.receive_message(MAX_SYNC_MESSAGE_BYTES)) is not None:
@@ -150,48 +165,58 @@ class Link:
                 case _:
                     assert_never(message)
 
-    async def _about_space(self, identifier: SpaceId, message: fs.Message) -> None:
+    async def _about_space(self, identifier: SpaceId, message: Message) -> None:
         space = self._hub.spaces.get(identifier)
         if space is None:
             return
         sync = self._sync(space)
-        await self._perform(space, sync, sync.handle(fs.Received(message)))
+        await self._perform(space, sync, sync.handle(rs.Received(message)))
         self._hub.link_changed(self.device)
 
-    async def _perform(self, space: Space, sync: FrontierSync, actions: list[fs.Action]) -> None:
-        for action in actions:
-            match action:
-                case fs.Send(message):
+    async def _perform(self, space: Space, sync: Reconciler, actions: list[rs.Action]) -> None:
+        due = deque(actions)
+        while due:
+            match due.popleft():
+                case rs.Send(message):
                     self._requests.append(AboutSpace(space.id, message))
                     self._wake.set()
-                case fs.Serve(ranges):
+                case rs.Serve() | rs.ServeIds() as asked:
                     if len(self._serving) >= _MAX_SERVE_JOBS:
                         raise PeerError("flood", "too many requests for entries are waiting")
-                    self._serving.append(_ServeJob(space.id, ranges))
+                    self._serving.append(_ServeJob(space.id, asked))
                     self._wake.set()
-                case fs.Admit(envelopes):
-                    await self._admit(space, sync, envelopes)
-                case fs.ForkSeen(log):
-                    self.problem = f"log {log.hex()[:8]} has two different entries under one number"
-                case _:
-                    assert_never(action)
+                case rs.Admit(batch):
+                    due += sync.handle(await self._admit(space, batch))
+                case rs.TakeProofs(proofs):
+                    await space.take_proofs(proofs)
+                    due += sync.handle(rs.LocalChanged(self._hub.pending(space.id)))
+                case rs.ForkFound(log, seq, _, _):
+                    _log.info("fork found space=%s log=%s seq=%d", short(space.id), short(log), seq)
+                case rs.Close(code):
+                    raise PeerError(code, "the peer broke the protocol of reconciliation")
+                case unreachable:
+                    assert_never(unreachable)
 
-    async def _admit(self, space: Space, sync: FrontierSync, envelopes: tuple[bytes, ...]) -> None:
+    async def _admit(self, space: Space, batch: bytes) -> rs.Event:
         try:
-            await space.receive(envelopes, self.device)
+            await space.receive(batch, self.device)
         except StoreError as error:
             # Our disk, not the peer: keep the link, and ask for the same entries again once there may be room.
             self.problem = str(error)
             await trio.sleep(RETRY_LAST_S)
-            await self._perform(space, sync, sync.retry())
-            return
+            return rs.StoreFailed()
         self.problem = None
-        await self._perform(space, sync, sync.admitted())
+        return rs.Admitted()
 
-    def _sync(self, space: Space) -> FrontierSync:
-        sync = self._syncs.get(space.id)
-        if sync is None:
-            sync = self._syncs[space.id] = FrontierSync(space.heads)
+    def _sync(self, space: Space) -> Reconciler:
+        known = self._syncs.get(space.id)
+        if known is not None and known[0] is space:
+            return known[1]
+        # A space whose store was set aside comes back as another one, and the exchange begins anew.
+        salt = self._rng.random_bytes(SYNC_SALT_BYTES)
+        sync = Reconciler(space.heads, space.proofs, space.store, salt)
+        self._syncs[space.id] = (space, sync)
+        self._take_sends(space.id, sync.start(self._hub.pending(space.id)))
         return sync
 
     async def _write(self, stream: Stream) -> None:
@@ -208,7 +233,7 @@ class Link:
 
     def _has_work(self) -> bool:
         due = self._roster_due or self._roster_missing or self._offers_due
-        return bool(due or self._requests or self._dirty or self._serving)
+        return bool(due or self._requests or self._events or self._dirty or self._serving)
 
     def _next_message(self) -> SyncMessage | None:
         roster = self._hub.roster
@@ -232,16 +257,26 @@ class Link:
         return self._next_announcement()
 
     def _next_announcement(self) -> SyncMessage | None:
+        while self._events:
+            identifier, event = self._events.popleft()
+            if (sync := self.state(identifier)) is not None:
+                self._take_sends(identifier, sync.handle(event))
+        if self._requests:
+            return self._requests.popleft()
         while self._dirty:
             identifier = next(iter(self._dirty))
             del self._dirty[identifier]
             space = self._hub.spaces.get(identifier)
             if space is None:
                 continue
-            for action in self._sync(space).handle(fs.LocalChanged(self._hub.pending(identifier))):
-                if isinstance(action, fs.Send):
-                    return AboutSpace(identifier, action.message)
+            self._take_sends(identifier, self._sync(space).handle(rs.LocalChanged(self._hub.pending(identifier))))
+            if self._requests:
+                return self._requests.popleft()
         return None
+
+    def _take_sends(self, space: SpaceId, actions: list[rs.Action]) -> None:
+        """What these events lead to is only ever something to say."""
+        self._requests.extend(AboutSpace(space, action.message) for action in actions if isinstance(action, rs.Send))
 
     async def _next_entries(self) -> SyncMessage | None:
         job = self._serving[0]
@@ -249,14 +284,25 @@ class Link:
         if space is None:
             self._serving.popleft()
             return None
-        serve = partial(space.store.serve, job.ranges, job.cursor, SERVE_BATCH_BYTES)
         try:
-            envelopes, cursor = await self._threads.run(serve)
+            batch, cursor = await self._threads.run(partial(_entries_for, space, job))
         except StoreError as error:
             self.problem = str(error)
-            envelopes, cursor = [], None
+            batch, cursor = b"", None
         if cursor is None:
             self._serving.popleft()
         else:
             job.cursor = cursor
-        return AboutSpace(job.space, fs.Entries(tuple(envelopes), int(cursor is None)))
+        return AboutSpace(job.space, Entries(batch, int(cursor is None)))
+
+
+def _entries_for(space: Space, job: _ServeJob) -> tuple[bytes, int | None]:
+    match job.asked:
+        case rs.Serve(ranges):
+            entries, cursor = space.store.serve(ranges, job.cursor, SERVE_BATCH_BYTES)
+        case rs.ServeIds(ids):
+            forks = {conviction.log: conviction.seq for conviction in space.convictions}
+            entries, cursor = space.store.serve_ids(ids, forks, SERVE_BATCH_BYTES), None
+        case unreachable:
+            assert_never(unreachable)
+    return (write_batch(entries) if entries else b""), cursor

@@ -1,63 +1,83 @@
 """What a person changed in a folder, as operations of the file tree and as the rows that stand on disk afterwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from latticework.crdt import Deleted, Directory, FileTree, Put, content_key
+from latticework.crdt import Directory, Dot, FileTree, LocalOperation, Operation, Written, content_key, operations_for
 
 from .folders.ports import LocalChange
 from .rows import is_untouched
 from .store import Row
 
 
-def operations_of(tree: FileTree, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> list[Put]:
+def operations_of(tree: FileTree, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> list[Operation]:
     """The operations that bring `tree` to what the disk shows now; `rows` are all rows before the changes."""
-    also_changed = {change.path for change in changes if _shows(tree, change)}
-    puts: list[Put] = []
-    for change in changes:
-        puts += _puts(tree, change, also_changed, rows)
-    return puts
+    found = (_operation(tree, change, rows) for change in changes)
+    return operations_for(tree, [operation for operation in found if operation is not None])
 
 
-def row_after(tree: FileTree, change: LocalChange) -> Row | None:
-    """The row of a changed path once its operations are applied."""
+def row_after(tree: FileTree, change: LocalChange, rows: Mapping[bytes, Row]) -> Row | None:
+    """The row of a changed path once its operations are applied; `rows` are all rows before them."""
     if change.found is None:
         return None
+    value = change.found.value
     shown = tree.shown.get(change.path)
-    key = content_key(change.found.value)
+    key = content_key(value)
     if shown is not None and content_key(shown.value) == key:
         # Adopted content with other times or another mode is brought in line when it is applied.
-        return change.found.row(shown.dots if shown.value == change.found.value else ())
+        return change.found.row(shown.dots if shown.value == value else ())
     if is_untouched(change) and change.row is not None:
         return change.found.row(change.row.dots)
-    mine = (version.dot for version in tree.heads(change.path) if content_key(version.value) == key)
-    return change.found.row(tuple(mine))
+    for register in _registers(tree, change, rows):
+        for head in tree.heads(register):
+            if head.value == value and (place := tree.place_of(head.dot)) is not None:
+                return change.found.row(tree.shown[place].dots)
+    return change.found.row(())
 
 
-def _shows(tree: FileTree, change: LocalChange) -> bool:
-    shown = tree.shown.get(change.path)
-    return shown is not None and change.row is not None and not set(change.row.dots).isdisjoint(shown.dots)
+def _registers(tree: FileTree, change: LocalChange, rows: Mapping[bytes, Row]) -> Iterable[bytes]:
+    """Where the tree may show what stands at the path of `change`: it may be moving there."""
+    yield change.path
+    for dot in () if change.row is None else change.row.dots:
+        node = tree.node_of(dot)
+        if node is not None and node.path is not None:
+            yield node.path
+    for dot in _above(change.path, rows):
+        directory = tree.node_of(dot)
+        if directory is not None and directory.path is not None:
+            yield directory.path + b"/" + change.path.rpartition(b"/")[2]
 
 
-def _puts(tree: FileTree, change: LocalChange, also_changed: set[bytes], rows: Mapping[bytes, Row]) -> list[Put]:
-    path, found, row = change.path, change.found, change.row
+def _above(path: bytes, rows: Mapping[bytes, Row]) -> tuple[Dot, ...]:
+    row = rows.get(path.rpartition(b"/")[0])
+    return () if row is None else row.dots
+
+
+def _operation(tree: FileTree, change: LocalChange, rows: Mapping[bytes, Row]) -> LocalOperation | None:
+    path, found = change.path, change.found
     if is_untouched(change):
-        return []
+        return None
+    seen = _seen_here(tree, change, rows)
     shown = tree.shown.get(path)
-    # What lost its name here and was taken away before its copy was written has no content anywhere: it is settled.
-    dots = frozenset(() if row is None else row.dots)
-    copies = [other for other in tree.emitted(path) if other != path]
-    unwritten = {other for other in copies if other not in rows and dots & set(tree.shown[other].dots)}
-    named = set(() if shown is None else shown.dots).union(*(rows[other].dots for other in copies if other in rows))
-    heads = (version.dot for version in tree.heads(path) if version.dot in dots - named)
-    mine = tuple(heads)
-    settled = [Put(path, Deleted() if found is None else found.value, mine)] if mine else []
     if found is None:
-        if row is None or not _shows(tree, change):
-            return settled
-        return tree.puts_for(path, Deleted(), row.dots, also_changed | unwritten)
-    if shown is not None and content_key(shown.value) == content_key(found.value):
-        if row is None or row.dots != shown.dots or shown.value == found.value:
-            return settled
-    elif isinstance(found.value, Directory) and tree.is_directory(path):
-        return settled
-    return tree.puts_for(path, found.value, () if row is None else row.dots, also_changed | unwritten)
+        return Written(path, None, seen) if seen else None
+    value = found.value
+    settled = tuple(dot for dot in seen if shown is None or dot not in shown.dots)
+    if shown is not None and content_key(shown.value) == content_key(value):
+        if change.row is None or change.row.dots != shown.dots or shown.value == value:
+            return Written(path, None, settled) if settled else None
+    elif isinstance(value, Directory) and tree.is_directory(path):
+        return Written(path, None, settled) if settled else None
+    return Written(path, value, seen, _above(path, rows))
+
+
+def _seen_here(tree: FileTree, change: LocalChange, rows: Mapping[bytes, Row]) -> tuple[Dot, ...]:
+    """The dots of the row, without what has been brought to another path already: that one is meant no more."""
+    if change.row is None:
+        return ()
+    seen: list[Dot] = []
+    for dot in change.row.dots:
+        place = tree.place_of(dot)
+        elsewhere = None if place is None or place == change.path else rows.get(place)
+        if elsewhere is None or dot not in elsewhere.dots:
+            seen.append(dot)
+    return tuple(seen)

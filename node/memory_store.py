@@ -1,13 +1,13 @@
 """The space store in memory: tests and simulated nodes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import final
 
-from latticework.crdt import Entry, Position
-from latticework.crdt.frontier import Range
-from latticework.wire import ChunkId, EntryId, LogId, encode
+from latticework.crdt import Base, Conviction, Entry, Position
+from latticework.crdt.reconcile_events import Range
+from latticework.wire import ChunkId, EntryId, LogId
 
-from .store import DiskChange, Piece, Place, Row
+from .store import DiskChange, Incoming, Piece, Place, Row
 
 
 @final
@@ -18,35 +18,46 @@ class MemoryStore:
 
     def __init__(self, log_nonce: bytes) -> None:
         self.log_nonce = log_nonce
-        self._entries: list[Entry] = []
-        self._positions: dict[EntryId, Position] = {}
+        self._entries: dict[EntryId, Entry] = {}
+        self._order: list[EntryId] = []
+        self._logs: dict[LogId, list[EntryId]] = {}
         self._rows: dict[bytes, Row] = {}
         self._pieces: dict[bytes, tuple[Piece, ...]] = {}
-        self.forks: list[Entry] = []
+        self._proofs: dict[LogId, Conviction] = {}
+        self._base: Base | None = None
 
     def new_log(self, nonce: bytes) -> None:
         self.log_nonce = nonce
 
     def entries(self) -> Iterator[Entry]:
-        return iter(list(self._entries))
+        return iter([self._entries[identifier] for identifier in self._order])
 
     def position(self, entry: EntryId) -> Position | None:
-        return self._positions.get(entry)
+        found = self._entries.get(entry)
+        return None if found is None else Position(found.body.author, found.body.seq, found.body.hlc)
+
+    def entry(self, entry: EntryId) -> Entry | None:
+        return self._entries.get(entry)
 
     def entry_at(self, log: LogId, seq: int) -> EntryId | None:
-        for entry in self._entries:
-            if entry.body.author == log and entry.body.seq == seq:
-                return entry.id
-        return None
+        return next((key for key in self._logs.get(log, ()) if self._entries[key].body.seq == seq), None)
 
-    def remember(self, entry: Entry) -> None:
-        self._positions[entry.id] = Position(entry.body.author, entry.body.seq, entry.body.hlc)
+    def entries_from(self, log: LogId, seq: int) -> list[Entry]:
+        entries = (self._entries[key] for key in self._logs.get(log, ()))
+        return [entry for entry in entries if entry.body.seq >= seq]
 
-    def commit(self, entries: Sequence[Entry], changes: Sequence[DiskChange], *, durable: bool) -> None:
+    def recent(self, count: int) -> list[Entry]:
+        return [self._entries[identifier] for identifier in reversed(self._order[-count:])]
+
+    def find(self, prefix: bytes) -> list[EntryId]:
+        return [identifier for identifier in self._order if identifier.startswith(prefix)][:16]
+
+    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
         del durable
-        for entry in entries:
-            self.remember(entry)
-            self._entries.append(entry)
+        for entry, _ in entries:
+            self._entries[entry.id] = entry
+            self._order.append(entry.id)
+            self._logs.setdefault(entry.body.author, []).append(entry.id)
         for change in changes:
             if change.row is None:
                 self._rows.pop(change.path, None)
@@ -56,22 +67,66 @@ class MemoryStore:
                 if change.pieces is not None:
                     self._pieces[change.path] = tuple(change.pieces)
 
-    def keep_fork(self, entry: Entry) -> None:
-        self.forks.append(entry)
+    def fill(self, entry: Entry) -> None:
+        self._entries[entry.id] = entry
 
-    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[bytes], int | None]:
+    def erase(self, upto: Mapping[LogId, int], lanes: Collection[int]) -> int:
+        erased = 0
+        for key, entry in self._entries.items():
+            body = entry.body
+            due = body.lane in lanes and body.seq <= upto.get(body.author, -1)
+            if due and entry.envelope.payload is not None:
+                self._entries[key] = entry.without_payload()
+                erased += 1
+        return erased
+
+    def keep_proof(self, conviction: Conviction) -> None:
+        known = self._proofs.get(conviction.log)
+        if known is None or conviction.seq < known.seq:
+            self._proofs[conviction.log] = conviction
+
+    def proofs(self) -> list[bytes]:
+        return [self._proofs[log].proof for log in sorted(self._proofs)]
+
+    def keep_base(self, base: Base) -> None:
+        self._base = base
+
+    def base(self) -> Base | None:
+        return self._base
+
+    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[Entry], int | None]:
         wanted = {r.log: (r.first, r.last) for r in ranges}
-        found: list[bytes] = []
+        found: list[Entry] = []
         size = 0
-        for index in range(after, len(self._entries)):
-            entry = self._entries[index]
+        for index in range(after, len(self._order)):
+            entry = self._entries[self._order[index]]
             first, last = wanted.get(entry.body.author, (1, 0))
             if first <= entry.body.seq <= last:
-                found.append(encode(entry.envelope))
-                size += len(found[-1])
+                found.append(entry)
+                size += len(entry.envelope.payload or b"") + 256
                 if size >= max_bytes:
                     return found, index + 1
         return found, None
+
+    def serve_ids(self, ids: Sequence[EntryId], forks: Mapping[LogId, int], max_bytes: int) -> list[Entry]:
+        found: dict[EntryId, Entry] = {}
+        size = 0
+        for identifier in ids:
+            branch: list[Entry] = []
+            entry = self._entries.get(identifier)
+            while entry is not None and entry.id not in found:
+                branch.append(entry)
+                fork, prev = forks.get(entry.body.author), entry.body.prev
+                entry = None if prev is None or fork is None or entry.body.seq <= fork else self._entries.get(prev)
+            for entry in reversed(branch):
+                size += len(entry.envelope.payload or b"") + 256
+                if size > max_bytes:
+                    return list(found.values())
+                found[entry.id] = entry
+        return list(found.values())
+
+    def check(self) -> list[str]:
+        return []
 
     def rows(self) -> dict[bytes, Row]:
         return dict(self._rows)

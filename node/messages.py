@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from latticework.crdt.frontier import Entries, Frontier, Want
-from latticework.crdt.frontier import Message as SpaceMessage
 from latticework.crdt.params import MAX_CERTIFICATE_BYTES, MAX_ROSTER_RECORDS
+from latticework.crdt.reconcile_messages import MESSAGES, Message
 from latticework.wire import Array, Bytes, ChunkId, OneOf, SpaceId, Text, record
 
 from .params import MAX_CHUNK_REQUEST
@@ -50,10 +49,10 @@ class SpaceOffer:
 @record("about-space", tag=19)
 @dataclass(frozen=True, slots=True)
 class AboutSpace:
-    """A message of the frontier exchange of one space."""
+    """A message of the reconciliation of one space."""
 
     space: Annotated[SpaceId, Bytes(32)]
-    message: Annotated[SpaceMessage, OneOf((Frontier, Want, Entries))]
+    message: Annotated[Message, OneOf(MESSAGES)]
 
 
 type SyncMessage = RosterHashes | RosterRecords | SpaceOffer | AboutSpace

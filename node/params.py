@@ -2,7 +2,7 @@
 
 DEFAULT_PORT = 47320
 """TCP port that `lattice up` binds when it is free; chosen here from the unassigned range."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Layout of a space's database."""
 WAL_CHECKPOINT_PAGES = 4000
 """The write-ahead log is folded into the database beyond this size (16 MiB)."""
@@ -53,3 +53,9 @@ IGNORE_FILE_BYTES = 1 << 20
 CONTROL_FRAME_BYTES = 16 << 20
 WORKER_THREADS = 4
 """Worker threads of one node: hashing and sealing share two cores with two waiting for the disk."""
+CHECKPOINT_LOOK_S = 30.0
+"""How often a space looks whether its checkpoint is due."""
+GOSSIP_BATCH_BYTES = 256 << 10
+"""A batch of entries that is still gossiped; what is longer goes by reconciliation alone. Chosen here."""
+GOSSIP_QUEUE = 256
+"""Batches waiting to be published per space; further ones are left to reconciliation."""

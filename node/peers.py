@@ -16,15 +16,18 @@ from latticework.discovery import Discovery, Sighting
 from latticework.handshake import ANONYMOUS_PROTOCOL, PqxChannel
 from latticework.transport import (
     IDENTIFY_PROTOCOL,
+    MESHSUB_PROTOCOLS,
     PING_PROTOCOL,
     BufferPool,
     ByteStream,
     Connection,
+    Gossip,
     Identity,
     Limits,
     Listener,
     Multiaddr,
     Network,
+    PeerId,
     SecureChannel,
     Stream,
     Upgrader,
@@ -32,7 +35,7 @@ from latticework.transport import (
     answer_pings,
     request_identify,
 )
-from latticework.wire import Clock, DeviceId, LatticeError, PeerError, SpaceId, Threads, short
+from latticework.wire import Clock, DeviceId, LatticeError, PeerError, Rng, SpaceId, Threads, short
 
 from .chunks import serve_chunks
 from .folders.serve import ChunkSource
@@ -44,7 +47,7 @@ from .rate import HandshakeRate
 
 _log = logging.getLogger(__name__)
 
-PQX_PROTOCOLS = (SYNC_PROTOCOL, CHUNKS_PROTOCOL, IDENTIFY_PROTOCOL, PING_PROTOCOL)
+PQX_PROTOCOLS = (SYNC_PROTOCOL, CHUNKS_PROTOCOL, *MESHSUB_PROTOCOLS, IDENTIFY_PROTOCOL, PING_PROTOCOL)
 ANONYMOUS_PROTOCOLS = (PAIR_PROTOCOL,)
 
 
@@ -93,8 +96,10 @@ class Peers:
     def __init__(
         self,
         hub: PeersHub,
+        gossip: Gossip,
         network: Network,
         clock: Clock,
+        rng: Rng,
         threads: Threads,
         *,
         anonymous: SecureChannel,
@@ -102,8 +107,10 @@ class Peers:
         agent: str,
     ) -> None:
         self._hub = hub
+        self._gossip = gossip
         self._network = network
         self._clock = clock
+        self._rng = rng
         self._threads = threads
         self._anonymous = anonymous
         self._limits = limits
@@ -171,6 +178,10 @@ class Peers:
         with trio.fail_after(DIAL_TIMEOUT_S):
             stream = await self._network.dial(address)
         return await self._upgrader.outbound(stream, self._anonymous)
+
+    def device_of(self, peer: PeerId) -> DeviceId | None:
+        """The device of ours behind a connected peer."""
+        return next((d for d, link in self.links.items() if PeerId.of_key(link.connection.transport_key) == peer), None)
 
     def redial(self) -> None:
         """Try every address again now: who is ours may have changed."""
@@ -303,6 +314,8 @@ class Peers:
                     self._close_soon(connection)
             case _ if protocol == CHUNKS_PROTOCOL:
                 await serve_chunks(stream, self._hub.chunk_source, self._threads)
+            case _ if protocol in MESHSUB_PROTOCOLS:
+                await self._gossip.receive(connection, stream)
             case _ if protocol == IDENTIFY_PROTOCOL:
                 await answer_identify(stream, self._identity(connection))
             case _:
@@ -329,7 +342,7 @@ class Peers:
     async def _run_link(self, connection: Connection, stream: Stream, *, outbound: bool) -> None:
         device = DeviceId(connection.remote)
         old = self.links.get(device)
-        link = Link(device, connection, self._hub, self._threads, outbound=outbound)
+        link = Link(device, connection, self._hub, self._threads, self._rng, outbound=outbound)
         self.links[device] = link
         if old is not None:
             self._close_soon(old.connection)
@@ -339,6 +352,7 @@ class Peers:
             with first_error():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._learn_addresses, connection, device)
+                    nursery.start_soon(partial(self._gossip.attend, connection, outbound=outbound))
                     await link.run(stream)
                     nursery.cancel_scope.cancel()
         finally:

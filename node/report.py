@@ -7,8 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from latticework.crdt import Directory, hlc_utc, shown_name
-from latticework.crdt.frontier import FrontierSync
+from latticework.crdt import Directory, Reconciler, hlc_utc, shown_name
 from latticework.transport import PeerId
 from latticework.wire import LocalError, SpaceId
 
@@ -77,7 +76,7 @@ def folder_status(node: Node, runner: SpaceRunner) -> dict[str, Data]:
     item: dict[str, Data] = {
         "name": runner.name,
         "space": runner.id.hex(),
-        "path": str(runner.folder),
+        "path": None if runner.folder is None else str(runner.folder),
         "state": _state(runner),
         "problem": runner.problem or (engine.ledger.stopped if engine is not None else None),
         "set_aside": None if runner.set_aside is None else str(runner.set_aside),
@@ -85,7 +84,7 @@ def folder_status(node: Node, runner: SpaceRunner) -> dict[str, Data]:
         "logs": 0 if space is None else len(space.heads),
         "waiting_entries": 0 if space is None else space.replica.logs.waiting_count(),
         "refused_entries": 0 if space is None else sum(space.refused.values()),
-        "forked_logs": 0 if space is None else len(space.replica.logs.forked),
+        "forked_logs": 0 if space is None else len(space.convictions),
         "conflicts": 0 if space is None else len(space.tree.conflicts()),
         "files": 0 if space is None else len(space.tree.shown),
         "pending": runner.pending,
@@ -100,6 +99,8 @@ def _state(runner: SpaceRunner) -> str:
     engine = runner.engine
     if runner.problem is not None:
         return "problem"
+    if runner.folder is None and runner.space is not None:
+        return "in step"
     if engine is None:
         return "starting"
     if engine.ledger.stopped is not None:
@@ -131,27 +132,27 @@ def _peer_state(node: Node, space: SpaceId, link: Link) -> dict[str, Data]:
     }
 
 
-def _shares(state: FrontierSync | None) -> bool:
+def _shares(state: Reconciler | None) -> bool:
     return state is not None and state.remote_pending is not None
 
 
 def in_step(node: Node) -> bool:
     """True when this disk shows every tree, and each connected device that shares a space has said the same."""
     for runner in node.runners.values():
-        engine = runner.engine
-        if (
-            runner.problem is not None
-            or engine is None
-            or engine.ledger.busy
-            or engine.ledger.pending_count
-            or engine.ledger.stopped
-        ):
+        if runner.problem is not None or runner.space is None or not _shows_tree(runner):
             return False
         for link in node.peers.links.values():
             state = link.state(runner.id)
             if state is not None and _shares(state) and not state.in_step:
                 return False
     return True
+
+
+def _shows_tree(runner: SpaceRunner) -> bool:
+    if runner.folder is None:
+        return True
+    ledger = None if runner.engine is None else runner.engine.ledger
+    return ledger is not None and not (ledger.busy or ledger.pending_count or ledger.stopped)
 
 
 def conflicts(node: Node) -> list[Data]:
@@ -289,7 +290,7 @@ def doctor(node: Node) -> list[Data]:
         check(name, _state(runner) not in {"problem", "stopped"}, _problem(runner), "see the message; it is retried")
         if runner.engine is not None and runner.engine.ledger.watch_problem:
             check(f"{name} watcher", ok=False, message=runner.engine.ledger.watch_problem, action=_WATCH_ACTION)
-        if runner.space is not None and runner.space.replica.logs.forked:
+        if runner.space is not None and runner.space.convictions:
             check(f"{name} forks", ok=False, message="a device has written two histories", action=_FORK_ACTION)
         if runner.space is not None and runner.space.refused:
             worst = max(runner.space.refused.items(), key=lambda item: item[1])
@@ -298,7 +299,7 @@ def doctor(node: Node) -> list[Data]:
 
 
 _WATCH_ACTION = "raise fs.inotify.max_user_watches; until then changes are found by the periodic scan"
-_FORK_ACTION = "restore no home over a newer one; both histories are kept"
+_FORK_ACTION = "see lattice forks; restore no home over a newer one"
 _ENTRY_ACTION = "update all devices to the same version"
 
 

@@ -5,7 +5,8 @@ only here is published anew, so nothing is lost that is still on some disk.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Protocol, final
 import trio
 
 from latticework.chunkstore import ChunkSealer, ChunkStore
-from latticework.crdt import Roster
+from latticework.crdt import Changes, Conviction, DocumentPath, Entry, Roster
 from latticework.handshake.epochs import SpaceKeys
 from latticework.wire import (
     Clock,
+    EntryId,
     Rng,
     SignatureProvider,
     SpaceId,
@@ -26,19 +28,26 @@ from latticework.wire import (
     short,
 )
 
+from .checkpoints import CheckpointDue
 from .folders.bring import Assembler
 from .folders.content import ContentReader
 from .folders.engine import FolderEngine
 from .folders.ports import ChunkFetcher, Watcher
 from .folders.serve import ChunkSource
 from .groups import first_error
-from .params import RETRY_LAST_S
+from .params import CHECKPOINT_LOOK_S, RETRY_LAST_S
 from .space import Space, SpaceIdentity
+from .spread import Spread
 from .store import SpaceStore, StoreCorruptError
+from .upkeep import say_checkpoint
 
 _log = logging.getLogger(__name__)
 JOIN_WAIT_S = 10.0
 """How long a folder that joins a space waits to hear what is in it before its own files are published."""
+
+
+type DocumentWatcher = Callable[[Mapping[str, frozenset[DocumentPath]]], None]
+"""Hears which places of which documents changed."""
 
 
 class Shelves(Protocol):
@@ -67,10 +76,19 @@ class World:
     signatures: SignatureProvider
     shelves: Shelves
     watcher: Callable[[Path], Watcher]
+    spread: Spread
 
 
 class SpaceHub(Protocol):
     """What a running space tells its node."""
+
+    def convicted(self, space: SpaceId, conviction: Conviction) -> None:
+        """A log equivocated: everybody must hear of it before anything else."""
+        ...
+
+    def missing(self, space: SpaceId, ids: Sequence[EntryId], sender: bytes) -> None:
+        """What `sender` sent waits for these entries."""
+        ...
 
     def space_changed(self, space: SpaceId) -> None:
         """The frontier, or what is pending, changed."""
@@ -119,6 +137,9 @@ class SpaceRunner:
         self.problem: str | None = None
         self.set_aside: Path | None = None
         self.scope = trio.CancelScope()
+        self.ended = trio.Event()
+        self._due = CheckpointDue()
+        self._watchers: list[DocumentWatcher] = []
 
     @property
     def pending(self) -> int:
@@ -129,16 +150,22 @@ class SpaceRunner:
 
     async def run(self) -> None:
         """Run until cancelled, through whatever happens to the disk."""
-        with self.scope:
-            while True:
-                try:
-                    await self._run_once()
-                except StoreCorruptError as error:
-                    await self._put_aside(error)
-                except StoreError as error:
-                    self.problem = str(error)
-                    _log.error("space=%s: %s", short(self.id), error)
-                    await trio.sleep(RETRY_LAST_S)
+        try:
+            with self.scope:
+                while True:
+                    await self._run_or_mend()
+        finally:
+            self.ended.set()
+
+    async def _run_or_mend(self) -> None:
+        try:
+            await self._run_once()
+        except StoreCorruptError as error:
+            await self._put_aside(error)
+        except StoreError as error:
+            self.problem = str(error)
+            _log.error("space=%s: %s", short(self.id), error)
+            await trio.sleep(RETRY_LAST_S)
 
     async def _run_once(self) -> None:
         world = self._world
@@ -168,7 +195,7 @@ class SpaceRunner:
             clock=world.clock,
             rng=world.rng,
             threads=world.threads,
-            on_change=self._changed,
+            listener=self,
         )
         await world.threads.run(space.load)
         space.pending_hook = partial(self._hub.space_changed, self.id)
@@ -178,6 +205,8 @@ class SpaceRunner:
         with first_error():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(space.run)
+                nursery.start_soon(self._keep_checkpoints, space)
+                nursery.start_soon(self._world.spread.keep, space)
                 self._hub.space_opened(self.id)
                 if self.folder is not None:
                     nursery.start_soon(self._keep_folder, self.folder, space, sealer, chunks)
@@ -204,10 +233,43 @@ class SpaceRunner:
         )
         await self.engine.run()
 
-    def _changed(self, paths: frozenset[bytes]) -> None:
-        if self.engine is not None:
-            self.engine.ledger.tree_changed(sorted(paths))
+    def changed(self, changes: Changes) -> None:
+        """See `SpaceListener`."""
+        if self.engine is not None and changes.paths:
+            self.engine.ledger.tree_changed(sorted(changes.paths))
+        for watcher in self._watchers if changes.documents else ():
+            watcher(changes.documents)
         self._hub.space_changed(self.id)
+
+    def admitted(self, entries: Sequence[Entry], *, own: bool) -> None:
+        """See `SpaceListener`."""
+        self._due.note(entries, own=own, now_us=self._world.clock.now_us())
+        if own:
+            self._world.spread.admitted(self.id, entries)
+        self._hub.space_changed(self.id)
+
+    def convicted(self, conviction: Conviction) -> None:
+        """See `SpaceListener`."""
+        self._hub.convicted(self.id, conviction)
+
+    def missing(self, ids: Sequence[EntryId], sender: bytes) -> None:
+        """See `SpaceListener`."""
+        self._hub.missing(self.id, ids, sender)
+
+    @contextmanager
+    def watching(self, watcher: DocumentWatcher) -> Generator[None]:
+        """Tell `watcher` which documents change, for as long as the block runs."""
+        self._watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._watchers.remove(watcher)
+
+    async def _keep_checkpoints(self, space: Space) -> None:
+        while True:
+            await trio.sleep(CHECKPOINT_LOOK_S)
+            if self._due.is_due(self._world.clock.now_us()) and space.replica.is_complete:
+                await say_checkpoint(space, self._world.threads, self._world.clock.now_us())
 
     async def _put_aside(self, error: StoreCorruptError) -> None:
         world = self._world

@@ -1,38 +1,46 @@
 """One space in a running node: the single task that owns its replica and its store.
 
-Others talk to it through a bounded inbox. What is written locally is durable before anybody can hear of it: `heads`,
+Others hand it work through a bounded inbox. What is written locally is durable before anybody can hear of it: `heads`,
 the frontier that peers are told, is brought up to date only after the commit.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import assert_never, final
+from typing import Protocol, assert_never, final
 
 import trio
 
 from latticework.crdt import (
+    Changes,
+    Conviction,
+    DocOperations,
+    Documents,
     Entry,
     FileTree,
-    Forked,
+    Filled,
     Head,
-    Put,
+    Operation,
     Refused,
     Roster,
+    Run,
+    SpaceEvent,
     SpaceReplica,
     Stored,
     Waiting,
-    read_entry,
+    Writer,
+    next_batch,
+    read_batch,
 )
 from latticework.handshake.epochs import SpaceKeys
 from latticework.wire import (
     Clock,
     DeviceId,
+    EntryId,
     Label,
     LogId,
     MalformedError,
-    PeerError,
     Rng,
     SignatureProvider,
     Signer,
@@ -45,41 +53,9 @@ from latticework.wire.signing import Ed25519Signer
 
 from .folders.ports import LocalChange
 from .local_changes import operations_of, row_after
-from .params import INBOX_COMMANDS
+from .owner import Owner
 from .rows import rebased
-from .store import DiskChange, Row, SpaceStore, StoreCorruptError
-
-
-@dataclass(slots=True)
-class _Reply[T]:
-    """Where the owner leaves the result of a command."""
-
-    done: trio.Event = field(default_factory=trio.Event)
-    value: T | None = None
-    error: StoreError | PeerError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Publish:
-    changes: Sequence[LocalChange]
-    rows: Mapping[bytes, Row]
-    reply: _Reply[dict[bytes, Row | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    changes: Sequence[DiskChange]
-    reply: _Reply[None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Receive:
-    envelopes: Sequence[bytes]
-    sender: bytes
-    reply: _Reply[None]
-
-
-type _Command = _Publish | _Record | _Receive
+from .store import DiskChange, Incoming, Row, SpaceStore, StoreCorruptError
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +65,26 @@ class SpaceIdentity:
     device: DeviceId
     signer: Signer
     log_secret: bytes
+
+
+class SpaceListener(Protocol):
+    """Who hears what happens in a space; called by its owner between awaits."""
+
+    def changed(self, changes: Changes) -> None:
+        """Visible paths or documents changed."""
+        ...
+
+    def admitted(self, entries: Sequence[Entry], *, own: bool) -> None:
+        """Entries were committed."""
+        ...
+
+    def convicted(self, conviction: Conviction) -> None:
+        """A log is proven to have equivocated; the proof is stored."""
+        ...
+
+    def missing(self, ids: Sequence[EntryId], sender: bytes) -> None:
+        """Entries of `sender` wait for these."""
+        ...
 
 
 @final
@@ -107,7 +103,7 @@ class Space:
         clock: Clock,
         rng: Rng,
         threads: Threads,
-        on_change: Callable[[frozenset[bytes]], None],
+        listener: SpaceListener,
     ) -> None:
         self.id = space
         self._roster = roster
@@ -118,24 +114,49 @@ class Space:
         self._clock = clock
         self._rng = rng
         self._threads = threads
-        self._on_change = on_change
-        self._send, self._receive = trio.open_memory_channel[_Command](INBOX_COMMANDS)
+        self._listener = listener
+        self._owner = Owner(self._failed)
         self.heads: dict[LogId, Head] = {}
+        self.proofs: dict[bytes, bytes] = {}
         self.refused: dict[str, int] = {}
         self.damaged = trio.Event()
         self.pending_hook: Callable[[], None] = lambda: None
         self._signer = self._log_signer()
-        self._replica = self._new_replica()
+        self._replica = self.fresh_replica()
 
     @property
     def tree(self) -> FileTree:
         """The tree of all admitted entries; read between awaits only."""
-        return self._replica.tree
+        return self._replica.projection.tree
+
+    @property
+    def documents(self) -> Documents:
+        """The documents of all admitted entries; read between awaits only."""
+        return self._replica.projection.documents
 
     @property
     def replica(self) -> SpaceReplica:
         """The replica, for reading between awaits."""
         return self._replica
+
+    @property
+    def device(self) -> DeviceId:
+        """The device that writes here."""
+        return self._identity.device
+
+    @property
+    def own_log(self) -> LogId:
+        """The log that this device writes."""
+        return LogId(self._signer.public)
+
+    @property
+    def convictions(self) -> Sequence[Conviction]:
+        """The logs that equivocated, one proof each."""
+        return list(self._replica.logs.convictions)
+
+    def is_void(self, entry: EntryId) -> bool:
+        """See the port `Publisher`."""
+        return self._replica.is_void(entry)
 
     def load(self) -> None:
         """Rebuild the replica from the store; blocking.
@@ -143,64 +164,61 @@ class Space:
         Raises:
             StoreCorruptError: an entry is damaged.
         """
-        replica = self._new_replica()
-        for entry in self.store.entries():
-            try:
-                replica.restore(entry)
-            except MalformedError as error:
-                raise StoreError(f"a stored entry is refused: {error}") from error
+        replica = self.fresh_replica()
+        try:
+            convictions = replica.load(self.store.entries(), self.store.proofs(), self.store.base())
+        except MalformedError as error:
+            raise StoreCorruptError(f"what is stored is refused: {error}") from error
+        for conviction in convictions:
+            self.store.keep_proof(conviction)
         self._replica = replica
-        if self.store.was_moved:
+        if self.store.was_moved or self.own_log in replica.logs.convictions:
             # A copied or restored database may have lost entries that others already hold: never reuse their numbers.
-            self.store.new_log(self._rng.random_bytes(16))
-            self._signer = self._log_signer()
+            self._open_new_log()
         self._publish_heads()
 
     async def run(self) -> None:
         """Own the replica until cancelled; whoever still waits then hears that the space is closed."""
-        try:
-            await self._own()
-        finally:
-            self._close_inbox()
-
-    async def _own(self) -> None:
-        while True:
-            due = trio.current_time() + 1.0 if self._replica.logs.waiting_count() else float("inf")
-            command: _Command | None = None
-            with trio.move_on_at(due):
-                command = await self._receive.receive()
-            match command:
-                case _Publish(changes, rows, reply):
-                    await self._answer(reply, partial(self._do_publish, changes, rows))
-                case _Record(changes, reply):
-                    await self._answer(reply, partial(self._commit, (), changes, durable=False))
-                case _Receive(envelopes, sender, reply):
-                    await self._answer(reply, partial(self._do_receive, envelopes, sender))
-                case None:
-                    await self._offer_due()
-                case _:
-                    assert_never(command)
+        await self._owner.run(self._offer_due, lambda: 1.0 if self._replica.logs.waiting_count() else math.inf)
 
     async def publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
         """See the port `Publisher`."""
-        reply: _Reply[dict[bytes, Row | None]] = _Reply()
-        return await self._ask(_Publish(changes, rows, reply), reply) or {}
+        return await self._owner.ask(partial(self._do_publish, changes, rows))
 
     async def record(self, changes: Sequence[DiskChange]) -> None:
         """See the port `Publisher`."""
         if changes:
-            reply: _Reply[None] = _Reply()
-            await self._ask(_Record(changes, reply), reply)
+            await self._owner.ask(partial(self.commit, (), changes, durable=False))
 
-    async def receive(self, envelopes: Sequence[bytes], sender: bytes) -> None:
-        """Offer entries that the device `sender` sent.
+    async def edit(self, make: Callable[[Documents], DocOperations | None]) -> EntryId | None:
+        """Write what `make` says to do to the documents as they are; the entry that carries it.
 
         Raises:
-            PeerError: one of them is forged or malformed; the ones before it were taken.
+            LocalError: what `make` raises, or the state is not complete.
+            StoreError: nothing was written.
+        """
+        return await self._owner.ask(partial(self._do_edit, make))
+
+    async def receive(self, batch: bytes, sender: bytes) -> int:
+        """Offer entries that the device `sender` sent; how many are new and stored.
+
+        Raises:
+            PeerError: the batch is malformed or forged; nothing of it was taken.
             StoreError: nothing could be stored.
         """
-        reply: _Reply[None] = _Reply()
-        await self._ask(_Receive(envelopes, sender, reply), reply)
+        return await self._owner.ask(partial(self._do_receive, batch, sender))
+
+    async def take_proofs(self, proofs: Iterable[bytes]) -> None:
+        """Take FraudProofs that anybody sent.
+
+        Raises:
+            PeerError: one proves nothing.
+        """
+        await self._owner.ask(partial(self._do_proofs, list(proofs)))
+
+    async def work[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        """Have the owner do `work`, which may use `commit`, `reload`, `announce` and `fresh_replica`; see `upkeep`."""
+        return await self._owner.ask(work)
 
     def pending_changed(self) -> None:
         """See the port `Publisher`."""
@@ -210,126 +228,152 @@ class Space:
         """A peer is gone: drop what it left waiting."""
         self._replica.logs.forget_sender(sender)
 
-    def _close_inbox(self) -> None:
-        with suppress(trio.WouldBlock, trio.EndOfChannel):
-            while True:
-                reply = self._receive.receive_nowait().reply
-                reply.error = StoreError("the space is closed")
-                reply.done.set()
-        self._receive.close()
-
-    async def _ask[T](self, command: _Command, reply: _Reply[T]) -> T | None:
-        try:
-            await self._send.send(command)
-        except trio.BrokenResourceError:
-            raise StoreError("the space is closed") from None
-        # The owner finishes a command it has taken, so waiting is short and a lost reply impossible.
-        with trio.CancelScope(shield=True):
-            await reply.done.wait()
-        if reply.error is not None:
-            raise reply.error
-        return reply.value
-
-    async def _answer[T](self, reply: _Reply[T], work: Callable[[], Awaitable[T]]) -> None:
-        try:
-            reply.value = await work()
-        except (StoreError, PeerError) as error:
-            reply.error = error
-            if isinstance(error, StoreCorruptError):
-                self.damaged.set()
-        finally:
-            reply.done.set()
+    def roster_changed(self) -> None:
+        """The account has other devices now."""
+        if changes := self._replica.roster_changed():
+            self._listener.changed(changes)
 
     async def _do_publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
-        written = self._write(operations_of(self.tree, changes, rows))
+        written, changed = self._write(operations_of(self.tree, changes, rows))
         result: dict[bytes, Row | None] = {}
         disk: list[DiskChange] = []
         for change in changes:
-            row = row_after(self.tree, change)
+            row = row_after(self.tree, change, rows)
             result[change.path] = row
             disk.append(DiskChange(change.path, row, () if change.found is None else change.found.pieces))
-        changed = frozenset[bytes]().union(*(stored.changed for stored in written)) - result.keys()
-        for path, row in rebased(rows, self.tree, changed).items():
+        changed.paths -= result.keys()
+        for path, row in rebased(rows, self.tree, frozenset(changed.paths)).items():
             result[path] = row
             disk.append(DiskChange(path, row))
-        await self._commit([stored.entry for stored in written], disk, durable=bool(written))
-        self._on_change(changed)
+        await self.commit([Incoming(entry, checked=True) for entry in written], disk, durable=bool(written))
+        self.announce(written, changed)
         return result
 
-    def _write(self, puts: Sequence[Put]) -> list[Stored]:
-        if not puts:
-            return []
-        identity = self._identity
-        written = self._replica.write(self._signer, identity.signer, identity.device, puts, self._clock.now_us())
-        for stored in written:
-            self.store.remember(stored.entry)
-        return written
+    def _write(self, operations: Sequence[Operation]) -> tuple[list[Entry], Changes]:
+        written: list[Entry] = []
+        changes = Changes()
+        ends: list[tuple[int, EntryId]] = []
+        while (batch := next_batch(operations, ends)) is not None:
+            content, end = batch
+            entries, changed = self._replica.write(self.writer(), content, self._clock.now_us())
+            ends.append((end, entries[-1].id))
+            written += entries
+            changes.add(changed)
+        return written, changes
 
-    async def _do_receive(self, envelopes: Sequence[bytes], sender: bytes) -> None:
-        entries: list[Entry] = []
-        failure: PeerError | None = None
-        try:
-            entries = await self._threads.run(lambda: self._parse(envelopes))
-        except MalformedError as error:
-            failure = error
-        await self._admit([(entry, sender) for entry in entries])
-        if failure is not None:
-            raise failure
+    async def _do_edit(self, make: Callable[[Documents], DocOperations | None]) -> EntryId | None:
+        operations = make(self.documents)
+        if operations is None:
+            return None
+        written, changes = self._replica.write(self.writer(), operations, self._clock.now_us())
+        await self.commit([Incoming(entry, checked=True) for entry in written], (), durable=True)
+        self.announce(written, changes)
+        return written[-1].id
 
-    def _parse(self, envelopes: Sequence[bytes]) -> list[Entry]:
-        return [read_entry(self.id, data) for data in envelopes]
+    async def _do_receive(self, batch: bytes, sender: bytes) -> int:
+        run = await self._threads.run(partial(self._parse, batch))
+        incoming = [(entry, sender) for entry in run.entries]
+        return await self._take(self._replica.receive(incoming, self._clock.now_us()), sender, run.unchecked)
+
+    def _parse(self, batch: bytes) -> Run:
+        return read_batch(self.id, batch, chain=True)
 
     async def _offer_due(self) -> None:
-        await self._admit(self._replica.logs.due(self._clock.now_us()))
+        due = self._replica.logs.due(self._clock.now_us())
+        if due:
+            await self._take(self._replica.receive(due, self._clock.now_us()), b"", frozenset())
 
-    async def _admit(self, offered: Sequence[tuple[Entry, bytes]]) -> None:
+    async def _do_proofs(self, proofs: Sequence[bytes]) -> None:
+        for proof in proofs:
+            await self._take(self._replica.take_proof(proof), b"", frozenset())
+
+    async def _take(self, events: Sequence[SpaceEvent], sender: bytes, unchecked: frozenset[EntryId]) -> int:
         stored: list[Entry] = []
-        forks: list[Entry] = []
-        changed: set[bytes] = set()
-        for entry, sender in offered:
-            for event in self._replica.receive(entry, sender, self._clock.now_us()):
-                match event:
-                    case Stored(admitted, paths):
-                        self.store.remember(admitted)
-                        stored.append(admitted)
-                        changed |= paths
-                    case Forked(forked, _):
-                        forks.append(forked)
-                    case Refused(_, reason):
-                        self.refused[reason] = self.refused.get(reason, 0) + 1
-                    case Waiting():
-                        pass
-                    case _:
-                        assert_never(event)
+        changes = Changes()
+        convictions: list[Conviction] = []
+        for event in events:
+            match event:
+                case Stored(entry):
+                    stored.append(entry)
+                case Changes():
+                    changes.add(event)
+                case Conviction():
+                    convictions.append(event)
+                case Filled(entry):
+                    await self._threads.run(partial(self.store.fill, entry))
+                case Refused(_, reason):
+                    self.refused[reason] = self.refused.get(reason, 0) + 1
+                case Waiting():
+                    pass
+                case _:
+                    assert_never(event)
         if stored:
-            await self._commit(stored, [], durable=False)
-            self._on_change(frozenset(changed))
-        for forked in forks:
-            await self._threads.run(partial(self.store.keep_fork, forked))
+            await self.commit([Incoming(e, e.id not in unchecked) for e in stored], [], durable=False)
+        for conviction in convictions:
+            await self._convicted(conviction)
+        if any(isinstance(event, Filled) for event in events) and self._replica.is_complete:
+            await self.reload()
+        self.announce(stored, changes, own=False)
+        if missing := self._replica.logs.missing():
+            self._listener.missing(missing, sender)
+        return len(stored)
 
-    async def _commit(self, entries: Sequence[Entry], changes: Sequence[DiskChange], *, durable: bool) -> None:
+    async def _convicted(self, conviction: Conviction) -> None:
+        await self._threads.run(partial(self.store.keep_proof, conviction))
+        if conviction.log == self.own_log:
+            # Our own log was forked, by a copy of this home perhaps: the log is retired, the device goes on.
+            await self._threads.run(self._open_new_log)
+        self._publish_heads()
+        self._listener.convicted(conviction)
+
+    async def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
+        """Store what the replica took and what the disk shows, and tell the new frontier."""
         try:
             await self._threads.run(lambda: self.store.commit(entries, changes, durable=durable))
         except StoreError:
             if entries:
                 # The replica is ahead of the store: go back to what is stored, so that no number is used twice.
-                await self._reload()
+                await self.reload()
             raise
+        self._replica.logs.committed()
         self._publish_heads()
 
-    async def _reload(self) -> None:
+    async def reload(self) -> None:
+        """Go back to what is stored."""
         try:
             await self._threads.run(self.load)
         except StoreError as error:
             raise StoreCorruptError(f"the store neither takes nor gives entries: {error}") from error
-        self._on_change(frozenset(self.tree.shown))
+        self._listener.changed(Changes(set(self.tree.shown), dict.fromkeys(self.documents.names(), frozenset({()}))))
+
+    def announce(self, entries: Sequence[Entry], changes: Changes, *, own: bool = True) -> None:
+        """Tell the listener what was committed."""
+        if changes:
+            self._listener.changed(changes)
+        if entries:
+            self._listener.admitted(entries, own=own)
 
     def _publish_heads(self) -> None:
         self.heads.clear()
         self.heads.update(self._replica.frontier)
+        self.proofs.clear()
+        self.proofs.update((known.key, known.proof) for known in self._replica.logs.convictions)
 
-    def _new_replica(self) -> SpaceReplica:
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, StoreCorruptError):
+            self.damaged.set()
+
+    def fresh_replica(self) -> SpaceReplica:
+        """A replica of this space with nothing in it."""
         return SpaceReplica(self.id, self._roster, self._signatures, self._keys, self.store)
+
+    def writer(self) -> Writer:
+        """Who writes here now."""
+        return Writer(self._signer, self._identity.device, self._identity.signer)
+
+    def _open_new_log(self) -> None:
+        self.store.new_log(self._rng.random_bytes(16))
+        self._signer = self._log_signer()
 
     def _log_signer(self) -> Ed25519Signer:
         seed = derive(self._identity.log_secret, self.id, Label.LOG_OPEN, self.store.log_nonce, 32)

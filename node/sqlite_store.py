@@ -10,29 +10,24 @@ marker valid, while a copy, a restore or a clone does not match it, and a new lo
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast, final
 
 import apsw
 
-from latticework.crdt import Dot, Entry, Position, read_stored_entry
-from latticework.crdt.frontier import Range
-from latticework.wire import ChunkId, EntryId, LogId, MalformedError, SpaceId, StoreError, decode_plain, encode
+from latticework.crdt import Base, Conviction, Dot, Entry, Position
+from latticework.crdt.reconcile_events import Range
+from latticework.wire import ChunkId, EntryId, LogId, SpaceId, StoreError, decode_plain
 from latticework.wire import encode_plain as encode_cbor
 
+from .entry_table import ENTRY_SCHEMA, EntryTable
 from .params import SCHEMA_VERSION, WAL_CHECKPOINT_PAGES
-from .store import DiskChange, Place, Row, StoreCorruptError
+from .store import DiskChange, Incoming, Place, Row, StoreCorruptError
 
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE log(n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
-CREATE TABLE entry(i INTEGER PRIMARY KEY, h8 INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,
-  hlc INTEGER NOT NULL, id BLOB NOT NULL, envelope BLOB NOT NULL);
-CREATE INDEX entry_h8 ON entry(h8);
-CREATE INDEX entry_place ON entry(log, seq);
-CREATE TABLE fork(id BLOB PRIMARY KEY, envelope BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE disk(n INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, size INTEGER NOT NULL,
   mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, inode BLOB NOT NULL, executable INTEGER NOT NULL,
   content BLOB NOT NULL, dots BLOB NOT NULL);
@@ -51,11 +46,10 @@ class SqliteStore:
         self._path = path
         self._space = space
         self._lock = threading.RLock()
-        self._uncommitted: dict[EntryId, Position] = {}
-        self._log_numbers: dict[LogId, int] = {}
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._db = apsw.Connection(str(path))
+            self._table = EntryTable(self._db, path, space)
             self._open(fresh_nonce)
         except _CORRUPT as error:
             raise StoreCorruptError(f"{path} is damaged: {error}") from error
@@ -80,65 +74,73 @@ class SqliteStore:
 
     def entries(self) -> Iterator[Entry]:
         with self._lock, self._translated():
-            for identifier, envelope in self._db.execute("SELECT id, envelope FROM entry ORDER BY i"):
-                yield self._checked(cast("bytes", identifier), cast("bytes", envelope))
+            yield from self._table.all()
 
     def position(self, entry: EntryId) -> Position | None:
-        known = self._uncommitted.get(entry)
-        if known is not None:
-            return known
-        query = "SELECT log.key, entry.seq, entry.hlc FROM entry JOIN log ON log.n=entry.log WHERE h8=? AND id=?"
         with self._lock, self._translated():
-            for key, seq, hlc in self._db.execute(query, (_h8(entry), entry)):
-                return Position(LogId(cast("bytes", key)), cast("int", seq), _unsigned(cast("int", hlc)))
-        return None
+            return self._table.position(entry)
+
+    def entry(self, entry: EntryId) -> Entry | None:
+        with self._lock, self._translated():
+            return self._table.entry(entry)
 
     def entry_at(self, log: LogId, seq: int) -> EntryId | None:
-        query = "SELECT id FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq=?"
         with self._lock, self._translated():
-            found = self._db.execute(query, (log, seq)).get
-        return EntryId(found) if isinstance(found, bytes) else None
+            return self._table.entry_at(log, seq)
 
-    def remember(self, entry: Entry) -> None:
-        self._uncommitted[entry.id] = Position(entry.body.author, entry.body.seq, entry.body.hlc)
-
-    def commit(self, entries: Sequence[Entry], changes: Sequence[DiskChange], *, durable: bool) -> None:
+    def entries_from(self, log: LogId, seq: int) -> list[Entry]:
         with self._lock, self._translated():
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            try:
-                with self._db:
-                    self._insert(entries)
-                    for change in changes:
-                        self._apply(change)
-            finally:
-                for entry in entries:
-                    self._uncommitted.pop(entry.id, None)
-            self._fold_wal()
+            return self._table.entries_from(log, seq)
 
-    def keep_fork(self, entry: Entry) -> None:
+    def recent(self, count: int) -> list[Entry]:
         with self._lock, self._translated():
-            self._db.execute("INSERT OR IGNORE INTO fork VALUES(?,?)", (entry.id, encode(entry.envelope)))
+            return self._table.recent(count)
 
-    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[bytes], int | None]:
+    def find(self, prefix: bytes) -> list[EntryId]:
         with self._lock, self._translated():
-            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted(log INTEGER PRIMARY KEY, first INT, last INT)")
-            self._db.execute("DELETE FROM temp.wanted")
-            self._db.executemany(
-                "INSERT OR REPLACE INTO temp.wanted SELECT n, ?, ? FROM log WHERE key=?",
-                [(r.first, r.last, r.log) for r in ranges],
-            )
-            found: list[bytes] = []
-            size = 0
-            for index, envelope in self._db.execute(
-                "SELECT i, envelope FROM entry JOIN temp.wanted w ON w.log=entry.log"
-                " WHERE i>? AND seq BETWEEN w.first AND w.last ORDER BY i",
-                (after,),
-            ):
-                found.append(cast("bytes", envelope))
-                size += len(found[-1])
-                if size >= max_bytes:
-                    return found, cast("int", index)
-            return found, None
+            return self._table.find(prefix)
+
+    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
+        with self._transaction(durable=durable):
+            self._table.insert(entries)
+            for change in changes:
+                self._apply(change)
+
+    def fill(self, entry: Entry) -> None:
+        with self._transaction(durable=False):
+            self._table.fill(entry)
+
+    def erase(self, upto: Mapping[LogId, int], lanes: Collection[int]) -> int:
+        with self._transaction(durable=False):
+            return self._table.erase(upto, lanes)
+
+    def keep_proof(self, conviction: Conviction) -> None:
+        with self._transaction(durable=True):
+            self._table.keep_proof(conviction)
+
+    def proofs(self) -> list[bytes]:
+        with self._lock, self._translated():
+            return self._table.proofs()
+
+    def keep_base(self, base: Base) -> None:
+        with self._transaction(durable=False):
+            self._table.keep_base(base)
+
+    def base(self) -> Base | None:
+        with self._lock, self._translated():
+            return self._table.base()
+
+    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[Entry], int | None]:
+        with self._lock, self._translated():
+            return self._table.serve(ranges, after, max_bytes)
+
+    def serve_ids(self, ids: Sequence[EntryId], forks: Mapping[LogId, int], max_bytes: int) -> list[Entry]:
+        with self._lock, self._translated():
+            return self._table.serve_ids(ids, forks, max_bytes)
+
+    def check(self) -> list[str]:
+        with self._lock, self._translated():
+            return list(self._table.problems())
 
     def rows(self) -> dict[bytes, Row]:
         with self._lock, self._translated():
@@ -173,7 +175,7 @@ class SqliteStore:
         version = db.execute("PRAGMA user_version").get
         if version == 0:
             with db:
-                db.execute(_SCHEMA)
+                db.execute(_SCHEMA + ENTRY_SCHEMA)
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
                 self._set_meta("space", self._space)
                 self._set_meta("log nonce", fresh_nonce)
@@ -188,21 +190,13 @@ class SqliteStore:
             raise StoreCorruptError(f"{self._path} belongs to another space")
         self._moved = self._meta("marker") != self._marker() or self._wal_has_lost_its_end()
 
-    def _insert(self, entries: Sequence[Entry]) -> None:
-        self._db.executemany(
-            "INSERT INTO entry(h8, log, seq, hlc, id, envelope) VALUES(?,?,?,?,?,?)",
-            [
-                (
-                    _h8(entry.id),
-                    self._log_number(entry.body.author),
-                    entry.body.seq,
-                    _signed(entry.body.hlc),
-                    entry.id,
-                    encode(entry.envelope),
-                )
-                for entry in entries
-            ],
-        )
+    @contextmanager
+    def _transaction(self, *, durable: bool) -> Generator[None]:
+        with self._lock, self._translated():
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            with self._db:
+                yield
+            self._fold_wal()
 
     def _apply(self, change: DiskChange) -> None:
         db = self._db
@@ -226,25 +220,6 @@ class SqliteStore:
             db.executemany(
                 "INSERT INTO piece VALUES(?,?,?,?)", [(number, p.chunk, p.offset, p.length) for p in change.pieces]
             )
-
-    def _log_number(self, log: LogId) -> int:
-        number = self._log_numbers.get(log)
-        if number is None:
-            self._db.execute("INSERT OR IGNORE INTO log(key) VALUES(?)", (log,))
-            number = cast("int", self._db.execute("SELECT n FROM log WHERE key=?", (log,)).get)
-            # A rolled-back transaction would leave a wrong number behind: remember committed ones only.
-            if not self._db.in_transaction:
-                self._log_numbers[log] = number
-        return number
-
-    def _checked(self, identifier: bytes, envelope: bytes) -> Entry:
-        try:
-            entry = read_stored_entry(self._space, envelope)
-        except MalformedError as error:
-            raise StoreCorruptError(f"{self._path} holds a damaged entry: {error}") from error
-        if entry.id != identifier:
-            raise StoreCorruptError(f"{self._path} holds an entry that does not match its id")
-        return entry
 
     def _fold_wal(self) -> None:
         if self._wal_is_long():
@@ -316,15 +291,3 @@ def _row(values: tuple[object, ...]) -> Row:
         cast("bytes", content),
         tuple(Dot(EntryId(cast("bytes", entry)), cast("int", index)) for entry, index in plain),
     )
-
-
-def _h8(entry: EntryId) -> int:
-    return int.from_bytes(entry[:8], "big", signed=True)
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _unsigned(value: int) -> int:
-    return value & ((1 << 64) - 1)

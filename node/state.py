@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from latticework.crdt.params import MAX_CERTIFICATE_BYTES, MAX_ROSTER_RECORDS
 from latticework.wire import (
     Array,
+    Bool,
     Bytes,
     Const,
     DeviceId,
@@ -38,12 +39,13 @@ _MAX_STATE_BYTES = 64 << 20
 @record("known-space")
 @dataclass(frozen=True, slots=True)
 class KnownSpace:
-    """A space this node holds or was offered; `folder` is where it is projected, if it is."""
+    """A space of the account; `held` if this node keeps its entries, `folder` is where its files are, if anywhere."""
 
     genesis: Annotated[bytes, Bytes(maximum=256)]
     name: Annotated[str, Text(255)]
     epoch_secret: Annotated[bytes, Bytes(32)]
     folder: Annotated[bytes | None, Nullable(Bytes(maximum=4096))]
+    held: Annotated[bool, Bool()]
 
     def __repr__(self) -> str:
         return f"KnownSpace({self.name!r})"

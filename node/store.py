@@ -4,12 +4,12 @@ Both live behind one port because both must be committed together: a local chang
 which version the disk now shows. Two implementations, SQLite and memory, pass one contract test.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from latticework.crdt import Dot, Entry, Position
-from latticework.crdt.frontier import Range
+from latticework.crdt import Base, Conviction, Dot, Entry, Position
+from latticework.crdt.reconcile_events import Range
 from latticework.wire import ChunkId, EntryId, LogId, StoreError
 
 
@@ -61,6 +61,13 @@ class DiskChange:
     pieces: Sequence[Piece] | None = None
 
 
+class Incoming(NamedTuple):
+    """An entry to store; `checked` is False when only a later signature of its log vouches for it."""
+
+    entry: Entry
+    checked: bool
+
+
 class SpaceStore(Protocol):
     """Entries and disk rows of one space. Safe to call from several threads; calls are serialised."""
 
@@ -83,18 +90,30 @@ class SpaceStore(Protocol):
         ...
 
     def position(self, entry: EntryId) -> Position | None:
-        """Where an entry stands; includes entries of `remember` that are not committed yet."""
+        """Where a stored entry stands."""
+        ...
+
+    def entry(self, entry: EntryId) -> Entry | None:
+        """A stored entry; raises StoreCorruptError if it is damaged."""
         ...
 
     def entry_at(self, log: LogId, seq: int) -> EntryId | None:
-        """The stored entry with this number."""
+        """The stored entry with this number; of a forked log, the one that came first."""
         ...
 
-    def remember(self, entry: Entry) -> None:
-        """Make `position` know an entry before its commit."""
+    def entries_from(self, log: LogId, seq: int) -> Sequence[Entry]:
+        """The entries of a log from this number on, of all branches, in admission order."""
         ...
 
-    def commit(self, entries: Sequence[Entry], changes: Sequence[DiskChange], *, durable: bool) -> None:
+    def recent(self, count: int) -> list[Entry]:
+        """The entries that were admitted last, newest first."""
+        ...
+
+    def find(self, prefix: bytes) -> list[EntryId]:
+        """The ids of stored entries that begin with `prefix`, at most 16."""
+        ...
+
+    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
         """Store all or nothing. With `durable` the data is on the disk when this returns.
 
         Raises:
@@ -102,12 +121,44 @@ class SpaceStore(Protocol):
         """
         ...
 
-    def keep_fork(self, entry: Entry) -> None:
-        """Keep an entry whose author signed another under the same number: evidence."""
+    def fill(self, entry: Entry) -> None:
+        """Give a stored entry the payload that it lacked."""
         ...
 
-    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[bytes], int | None]:
-        """Envelopes of `ranges` in admission order from cursor `after` (0 first), and the next cursor or None."""
+    def erase(self, upto: Mapping[LogId, int], lanes: Collection[int]) -> int:
+        """Erase the payloads of entries in `lanes` up to these numbers; how many there were. Headers stay."""
+        ...
+
+    def keep_proof(self, conviction: Conviction) -> None:
+        """Durably keep a FraudProof, in place of one that says less about the same log."""
+        ...
+
+    def proofs(self) -> list[bytes]:
+        """The FraudProofs kept."""
+        ...
+
+    def keep_base(self, base: Base) -> None:
+        """Keep the state that the entries below a checkpoint add up to, in place of the last one."""
+        ...
+
+    def base(self) -> Base | None:
+        """The state kept last."""
+        ...
+
+    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[Entry], int | None]:
+        """Entries of `ranges` in admission order from cursor `after` (0 first), and the next cursor or None.
+
+        Signatures that were not checked when the entry came are checked now; a log whose author signed wrongly there is
+        served only up to that entry.
+        """
+        ...
+
+    def serve_ids(self, ids: Sequence[EntryId], forks: Mapping[LogId, int], max_bytes: int) -> list[Entry]:
+        """These entries, each after its predecessors down to the fork of its log, in admission order."""
+        ...
+
+    def check(self) -> list[str]:
+        """Read and verify everything: entries, signatures, chains, indexes, proofs, base; what is wrong, for people."""
         ...
 
     def rows(self) -> dict[bytes, Row]:

@@ -20,7 +20,7 @@ from .buffers import BufferPool
 from .errors import ConnectionLostError, StreamResetError, TruncatedError
 from .multiaddr import Multiaddr
 from .params import CLOSE_GRACE_US, Limits
-from .ports import Algorithms, ByteStream, Established
+from .ports import Algorithms, ByteStream, Established, Framing
 from .record_io import RecordReader, RecordSizer, sealed_size
 from .select_protocol import accept_protocol, propose_protocols
 from .stream import Stream, StreamCore
@@ -62,7 +62,8 @@ class Connection:
         self,
         stream: ByteStream,
         established: Established,
-        leftover: bytes,
+        reader: RecordReader,
+        framing: Framing,
         *,
         initiator: bool,
         protocol: str,
@@ -80,7 +81,9 @@ class Connection:
         self._clock = clock
         self._pool = pool
         self._limits = limits
-        self._reader = RecordReader(stream, established.records, pool, leftover)
+        self._allowed = established.protocols
+        self._reader = reader
+        self._framing = framing
         self._machine = Yamux(initiator=initiator, limits=limits.yamux)
         self._cores: dict[int, StreamCore] = {}
         self._deadlines: dict[frames.TimerKey, int] = {}
@@ -93,6 +96,7 @@ class Connection:
         self._read_out = trio.Event()
         self._over = trio.Event()
         self._running = False
+        self._peer_left = False
 
     def __repr__(self) -> str:
         return f"Connection({short(self.remote) or 'anonymous'} at {self.address})"
@@ -111,9 +115,11 @@ class Connection:
 
         Raises:
             ProtocolRefusedError: the peer speaks none of them.
-            LocalError: too many streams are open.
+            LocalError: too many streams are open, or this channel may not carry one of `protocols`.
             ConnectionLostError: the connection is over.
         """
+        if self._allowed is not None and (barred := sorted({*protocols} - self._allowed)):
+            raise LocalError(f"{self.protocol} connections never carry {', '.join(barred)}")
         if self._ending is not None:
             raise ConnectionLostError(f"{self!r} is over: {self._ending.kind.value}")
         match self._step(frames.Open()):
@@ -136,23 +142,25 @@ class Connection:
         if self._running:
             await self._over.wait()
         else:
+            self._reader.close()
             await self._stream.aclose()
 
     async def run(self, handler: Handler, protocols: Collection[str]) -> ConnectionEnded:
         """Move bytes until the connection ends; the reason. Each inbound stream of `protocols` gets `handler`.
 
         A stream belongs to its handler: it is closed when the handler returns and reset when it raises. Cancellation
-        closes the connection without a goodbye.
+        closes the connection without a goodbye. What the channel may not carry is refused, whatever `protocols` says.
         """
         if self._running:
             raise LocalError("a connection runs once")
         self._running = True
+        allowed = frozenset(protocols) if self._allowed is None else self._allowed.intersection(protocols)
         try:
             async with trio.open_nursery() as nursery:
                 self._apply(self._machine.start(self._clock.monotonic_us()))
                 nursery.start_soon(self._supervise, self._write, self._written)
                 nursery.start_soon(self._supervise, self._keep_time, trio.Event())
-                nursery.start_soon(self._supervise, lambda: self._read(nursery, handler, protocols), self._read_out)
+                nursery.start_soon(self._supervise, lambda: self._read(nursery, handler, allowed), self._read_out)
                 await self._closing.wait()
                 await self._part()
                 nursery.cancel_scope.cancel()
@@ -237,6 +245,7 @@ class Connection:
                 case frames.DeclareDead(silent_us):
                     self._end(EndKind.DEAD, f"silent for {silent_us // 1_000_000} s")
                 case frames.PeerLeft(code):
+                    self._peer_left = True
                     if code != frames.GoAwayCode.NORMAL:
                         self._end(EndKind.CLOSED_BY_PEER, f"go-away {code}")
                 case frames.OpenRefused():
@@ -274,6 +283,8 @@ class Connection:
                 else:
                     self._drop(core)
             self._arrived.clear()
+        if not self._framing.sealed_close and not self._peer_left:
+            raise TruncatedError("the connection ended without a goodbye")
         self._end(EndKind.CLOSED_BY_PEER, "")
 
     async def _serve(self, core: StreamCore, handler: Handler, protocols: Collection[str]) -> None:
@@ -315,14 +326,15 @@ class Connection:
                 self._submit(frames.TimerFired(key))
 
     async def _write(self) -> None:
-        sizer = RecordSizer()
+        sizer = RecordSizer(self._framing.max_plaintext_bytes)
         while self._ending is None:
             await self._output.wait()
             self._output = trio.Event()
             while self._machine.has_output:
                 await self._write_record(sizer.size, sizer)
             sizer.rest()
-        await self._stream.send_all(self._records.seal_close())
+        if close := self._records.seal_close():
+            await self._stream.send_all(close)
 
     async def _write_record(self, size: int, sizer: RecordSizer) -> None:
         scratch = self._pool.scratch[:size]

@@ -28,14 +28,14 @@ YAMUX_PING_REFILL_US: Final = 100_000
 RECORD_HEADER_BYTES: Final = 4
 RECORD_TAG_BYTES: Final = 16
 RECORD_LENGTH_MASK: Final = (1 << 28) - 1
-"""`ports.RecordSession`: the low 28 bits of the header."""
+"""`ports.LATTICE_FRAMING`: the low 28 bits of the header."""
 RECORD_MIN_BYTES: Final = 16 * 1024
 RECORD_MAX_BYTES: Final = 256 * 1024
 """Plaintext of a record at rest and under load (decision 17)."""
 RECORD_GROWTH: Final = 4
 """A record that was filled makes the next one so many times as long: 16, 64, 256 KiB."""
-SEAL_SLACK_BYTES: Final = 64
-"""What `ports.RecordSession.seal_into` wants beyond the plaintext."""
+SEAL_SLACK_BYTES: Final = 96
+"""What `ports.RecordSession.seal_into` wants beyond the plaintext: 40 for ours, 72 for a Noise batch."""
 READ_AHEAD_BYTES: Final = 32 * 1024
 """Read beyond the current record so that many small ones share a system call; chosen here."""
 IDLE_READ_BYTES: Final = 512
@@ -44,6 +44,29 @@ IDLE_RELEASE_US: Final = 1_000_000
 """A leased read buffer goes back to the pool after so long without a byte; chosen here."""
 POOL_IDLE_BUFFERS: Final = 32
 """Returned buffers of each size that a node keeps: 8 MiB of large ones; chosen here."""
+
+NOISE_PROTOCOL: Final = "/noise"
+NOISE_NAME: Final = b"Noise_XX_25519_ChaChaPoly_SHA256"
+"""libp2p/specs noise, r5; 32 bytes, so it is the first handshake hash itself (Noise revision 34, 5.2)."""
+NOISE_KEY_BYTES: Final = 32
+"""X25519 keys and products, SHA-256 (Noise revision 34, 12.1 and 12.5)."""
+NOISE_TAG_BYTES: Final = 16
+NOISE_LENGTH_BYTES: Final = 2
+NOISE_MAX_MESSAGE_BYTES: Final = 65535
+"""Noise revision 34, section 3; behind a length of 2 bytes (libp2p/specs noise, wire format)."""
+NOISE_MAX_PLAINTEXT_BYTES: Final = NOISE_MAX_MESSAGE_BYTES - NOISE_TAG_BYTES
+NOISE_BATCH_MESSAGES: Final = 4
+"""Full messages sealed into one buffer and sent with one call: 256 KiB less 68 bytes, as long as our own records."""
+NOISE_READ_AHEAD_BYTES: Final = 256 * 1024
+"""Four messages for one system call; chosen here."""
+NOISE_MAX_HANDSHAKE_BYTES: Final = 4096
+"""A handshake message has 250 bytes; chosen here, so that a stranger's 64 KiB are not read."""
+NOISE_MAX_MUXERS: Final = 16
+"""Named in one payload; chosen here."""
+PRIVATE_PROTOCOL_PREFIX: Final = "/lattice/"
+"""Protocols for devices of ours and for pairing; never on Noise (decision 16)."""
+NOISE_MAX_NONCE: Final = (1 << 64) - 1
+"""Reserved (Noise revision 34, 5.1): a counter that reaches it is used up."""
 
 SMALL_WRITE_BYTES: Final = 16 * 1024
 """Writes up to here are copied and return at once; longer ones are sent from the caller's buffer."""

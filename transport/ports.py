@@ -1,8 +1,8 @@
 """The ports of the transport: a network of byte streams below, a secure channel beside, sessions above.
 
 `Network` has two worlds: TCP (`tcp.py`) and simulated links (`simnet`). `SecureChannel` is implemented where keys live
-(`handshake`) and plugged in by the node; the transport never sees a key. Handshakes are pure machines; a record session
-is the pure result that seals and opens records into buffers that the driver owns.
+(`handshake`; libp2p's Noise in `noise.py`) and plugged in by the node; the drivers never see a key. Handshakes are pure
+machines; a record session is the pure result that seals and opens records into buffers that the driver owns.
 """
 
 from collections.abc import Buffer
@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .multiaddr import Multiaddr
+from .params import (
+    FRAME_LENGTH_BYTES,
+    READ_AHEAD_BYTES,
+    RECORD_HEADER_BYTES,
+    RECORD_LENGTH_MASK,
+    RECORD_MAX_BYTES,
+    RECORD_TAG_BYTES,
+)
 
 
 class ByteStream(Protocol):
@@ -88,33 +96,62 @@ class Algorithms:
     cipher: str
 
 
-class RecordSession(Protocol):
-    """The keys of an established channel: seals and opens records; owns both nonce counters.
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How a channel cuts a byte stream: handshake messages behind a big-endian length, then records.
 
-    A record on the wire is a 4-byte big-endian header, then ciphertext and 16-byte tag. The header's top 4 bits are the
-    record type, its low 28 bits the length of ciphertext and tag; it is the associated data.
+    A record is a big-endian header, then ciphertext and 16-byte tag; the header's bits under `length_mask` are the
+    length of both.
     """
+
+    message_length_bytes: int
+    header_bytes: int
+    length_mask: int
+    max_sealed_bytes: int
+    """Ciphertext and tag of one record; a longer one is refused before it is read."""
+    max_plaintext_bytes: int
+    """What one `seal_into` takes, at most 256 KiB; it may become several records."""
+    read_ahead_bytes: int
+    """Read at least so far in one system call: large where records are short."""
+    sealed_close: bool
+    """Whether the end of a direction is authenticated; without, the end of the byte stream is all there is."""
+
+
+LATTICE_FRAMING = Framing(
+    message_length_bytes=FRAME_LENGTH_BYTES,
+    header_bytes=RECORD_HEADER_BYTES,
+    length_mask=RECORD_LENGTH_MASK,
+    max_sealed_bytes=RECORD_MAX_BYTES + RECORD_TAG_BYTES,
+    max_plaintext_bytes=RECORD_MAX_BYTES,
+    read_ahead_bytes=READ_AHEAD_BYTES,
+    sealed_close=True,
+)
+"""Ours: 4-byte header, of which the top 4 bits are the record type; it is the associated data (decision 17)."""
+
+
+class RecordSession(Protocol):
+    """The keys of an established channel: seals and opens records; owns both nonce counters."""
 
     @property
     def overhead_bytes(self) -> int:
-        """Header and tag: 20."""
+        """Header and tag."""
         ...
 
     def seal_into(self, plaintext: Buffer, out: memoryview, now_us: int) -> int:
-        """Write one data record of `plaintext` (1 to 256 KiB) into `out`; the bytes written.
+        """Write `plaintext` (1 byte to `Framing.max_plaintext_bytes`) into `out` as data records; the bytes written.
 
-        `out` needs 64 bytes more than `plaintext` because a rekey record may go first.
+        `out` needs `SEAL_SLACK_BYTES` more than `plaintext` because a rekey record, or more records, may go too.
         """
         ...
 
     def seal_close(self) -> bytes:
-        """The authenticated end of our direction; nothing may be sealed after it."""
+        """The authenticated end of our direction, b"" where there is none; nothing may be sealed after it."""
         ...
 
     def open_into(self, record: memoryview, out: memoryview) -> int:
         """Open one whole record (header included) into `out`; the plaintext's length, or -1 for a sealed close.
 
-        A rekey record gives 0.
+        A record without plaintext (a rekey) gives 0.
 
         Raises:
             PeerError: forged, reordered, replayed or oversized.
@@ -128,7 +165,7 @@ class RecordSession(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SendMessage:
-    """Action of a handshake: send one message; the driver frames it with a 4-byte big-endian length."""
+    """Action of a handshake: send one message; the driver frames it (`Framing.message_length_bytes`)."""
 
     message: bytes
 
@@ -137,8 +174,9 @@ class SendMessage:
 class Established:
     """Action of a handshake: keys are agreed and confirmed.
 
-    `remote` is the channel's own word for the other side (a DeviceId for pqx, empty for an anonymous channel);
-    `transport_key` is its 32-byte Ed25519 transport key, authenticated by the handshake, or empty.
+    `remote` is the channel's own word for the other side (a DeviceId for pqx, a PeerId's multihash for Noise, empty for
+    an anonymous channel); `transport_key` is its 32-byte Ed25519 transport key, authenticated by the handshake, or
+    empty. `muxer` is empty if the handshake left it open: it is then negotiated inside the records.
     """
 
     records: RecordSession
@@ -146,6 +184,8 @@ class Established:
     transport_key: bytes
     muxer: str
     algorithms: Algorithms
+    protocols: frozenset[str] | None = None
+    """All that streams of this connection may ever speak, in either direction; None leaves it to the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +222,11 @@ class SecureChannel(Protocol):
     @property
     def protocol(self) -> str:
         """The multistream-select id, for example `/lattice/pqx/1`."""
+        ...
+
+    @property
+    def framing(self) -> Framing:
+        """How its handshake messages and records lie on the wire."""
         ...
 
     def initiate(self) -> HandshakeMachine:

@@ -1,4 +1,6 @@
-"""Drives multistream-select: over the raw connection for the security protocol, over a stream for the application's."""
+"""Drives multistream-select: for the security protocol on the raw connection, for a muxer that the handshake left open
+inside the records, for the application's protocol on a stream.
+"""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
@@ -6,7 +8,8 @@ from latticework.wire import MalformedError
 
 from .errors import ProtocolRefusedError
 from .multistream import Action, Initiator, Received, Refused, Responder, Selected, Send
-from .params import MULTISTREAM_MAX_MESSAGE_BYTES
+from .params import MULTISTREAM_MAX_MESSAGE_BYTES, YAMUX_PROTOCOL
+from .record_io import RecordReader
 from .stream import Stream, StreamCore
 from .yamux_frames import Consumed
 
@@ -34,6 +37,26 @@ async def settle(machine: Initiator | Responder, actions: list[Action], write: W
         if not data:
             raise MalformedError("the stream ended during negotiation")
         actions = machine.handle(Received(data))
+
+
+async def agree_on_muxer(reader: RecordReader, write: Write, *, initiator: bool) -> None:
+    """Agree on yamux inside the records; what came behind the agreement is given back to `reader`.
+
+    Raises:
+        ProtocolRefusedError: the peer speaks no yamux.
+        MalformedError: the peer does not speak multistream-select, or closed.
+    """
+
+    async def read() -> bytes:
+        plaintext = await reader.next()
+        return b"" if plaintext is None else bytes(plaintext)
+
+    if initiator:
+        machine = Initiator([YAMUX_PROTOCOL])
+        selected = await settle(machine, machine.start(), write, read)
+    else:
+        selected = await settle(Responder([YAMUX_PROTOCOL]), [], write, read)
+    reader.unread(selected.leftover)
 
 
 async def propose_protocols(core: StreamCore, protocols: Sequence[str]) -> Stream:

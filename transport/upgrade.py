@@ -2,7 +2,8 @@
 
 One round trip is saved by sending multistream header, proposal and first handshake message together. Until the peer is
 authenticated it may cost little: handshakes under way are counted, overall and per host; time, message length and total
-bytes are bounded, each before anything is allocated (report 1, defects 3 and 7). The muxer is bound in the handshake.
+bytes are bounded, each before anything is allocated (report 1, defects 3 and 7). The muxer is bound in the handshake,
+or agreed inside the records where a handshake leaves it open (Noise with peers that know no early negotiation).
 """
 
 from collections import Counter
@@ -18,9 +19,19 @@ from .buffers import BufferPool
 from .connection import Connection
 from .errors import ConnectionLostError, HandshakeError
 from .multistream import Action, Initiator, Responder, Send
-from .params import CLOSE_GRACE_US, FRAME_LENGTH_BYTES, YAMUX_PROTOCOL, Limits
-from .ports import ByteStream, Established, HandshakeAction, HandshakeMachine, Refuse, SecureChannel, SendMessage
-from .select_protocol import settle
+from .params import CLOSE_GRACE_US, YAMUX_PROTOCOL, Limits
+from .ports import (
+    ByteStream,
+    Established,
+    Framing,
+    HandshakeAction,
+    HandshakeMachine,
+    Refuse,
+    SecureChannel,
+    SendMessage,
+)
+from .record_io import RecordReader, sealed_size
+from .select_protocol import agree_on_muxer, settle
 
 _CHUNK_BYTES = 4096
 
@@ -56,8 +67,8 @@ class _Wire:
         self.held = bytes(data[count:])
         return bytes(data[:count])
 
-    async def read_message(self, max_bytes: int) -> bytes:
-        length = int.from_bytes(await self.read_exactly(FRAME_LENGTH_BYTES), "big")
+    async def read_message(self, length_bytes: int, max_bytes: int) -> bytes:
+        length = int.from_bytes(await self.read_exactly(length_bytes), "big")
         if length > max_bytes:
             raise MalformedError(f"handshake message of {length} bytes where at most {max_bytes} are allowed")
         return await self.read_exactly(length)
@@ -91,47 +102,45 @@ class Upgrader:
         select = Initiator([channel.protocol])
         wire = _Wire(stream, self._limits.max_pre_auth_bytes)
 
-        async def work() -> Established:
-            opening, _ = _frames(machine.start())
+        async def work() -> Connection:
+            opening, _ = _frames(machine.start(), channel.framing)
             hello: list[Action] = [
                 Send(action.data + opening) if isinstance(action, Send) else action for action in select.start()
             ]
             selected = await settle(select, hello, stream.send_all, wire.read)
             wire.held = selected.leftover
-            return await self._shake(wire, machine)
+            established = await self._shake(wire, machine, channel.framing)
+            return await self._connection(wire, established, channel, initiator=True)
 
-        established = await self._bounded(stream, work)
-        return self._connection(wire, established, channel.protocol, initiator=True)
+        return await self._bounded(stream, work)
 
     async def inbound(self, stream: ByteStream) -> Connection:
         """Secure a stream that we accepted; raises like `outbound`, with code `busy` when too many are under way."""
         select = Responder(self._channels)
         wire = _Wire(stream, self._limits.max_pre_auth_bytes)
-        protocol = ""
 
-        async def work() -> Established:
-            nonlocal protocol
+        async def work() -> Connection:
             with self._counted(stream.remote.host):
                 selected = await settle(select, [], stream.send_all, wire.read)
                 wire.held = selected.leftover
-                protocol = selected.protocol
-                return await self._shake(wire, self._channels[protocol].respond())
+                channel = self._channels[selected.protocol]
+                established = await self._shake(wire, channel.respond(), channel.framing)
+                return await self._connection(wire, established, channel, initiator=False)
 
-        established = await self._bounded(stream, work)
-        return self._connection(wire, established, protocol, initiator=False)
+        return await self._bounded(stream, work)
 
-    async def _shake(self, wire: _Wire, machine: HandshakeMachine) -> Established:
+    async def _shake(self, wire: _Wire, machine: HandshakeMachine, framing: Framing) -> Established:
         while True:
-            message = await wire.read_message(machine.max_message_bytes)
-            out, established = _frames(machine.handle(message, self._clock.now_us()))
+            message = await wire.read_message(framing.message_length_bytes, machine.max_message_bytes)
+            out, established = _frames(machine.handle(message, self._clock.now_us()), framing)
             if out:
                 await wire.stream.send_all(out)
-            if established is not None and established.muxer != YAMUX_PROTOCOL:
+            if established is not None and established.muxer not in {YAMUX_PROTOCOL, ""}:
                 raise HandshakeError("muxer", f"the handshake chose {established.muxer!r}")
             if established is not None:
                 return established
 
-    async def _bounded(self, stream: ByteStream, work: Callable[[], Awaitable[Established]]) -> Established:
+    async def _bounded(self, stream: ByteStream, work: Callable[[], Awaitable[Connection]]) -> Connection:
         try:
             with trio.fail_after(self._limits.handshake_us / 1_000_000):
                 return await work()
@@ -157,27 +166,48 @@ class Upgrader:
             if not self._pending[host]:
                 del self._pending[host]
 
-    def _connection(self, wire: _Wire, established: Established, protocol: str, *, initiator: bool) -> Connection:
+    async def _connection(
+        self, wire: _Wire, established: Established, channel: SecureChannel, *, initiator: bool
+    ) -> Connection:
+        framing = channel.framing
+        reader = RecordReader(wire.stream, established.records, framing, self._pool, wire.held)
+        if not established.muxer:
+            await self._agree_on_muxer(wire.stream, established, reader, initiator=initiator)
         return Connection(
             wire.stream,
             established,
-            wire.held,
+            reader,
+            framing,
             initiator=initiator,
-            protocol=protocol,
+            protocol=channel.protocol,
             clock=self._clock,
             pool=self._pool,
             limits=self._limits,
         )
 
+    async def _agree_on_muxer(
+        self, stream: ByteStream, established: Established, reader: RecordReader, *, initiator: bool
+    ) -> None:
+        async def write(data: bytes) -> None:
+            sealed = memoryview(bytearray(sealed_size(len(data))))
+            count = established.records.seal_into(data, sealed, self._clock.now_us())
+            await stream.send_all(sealed[:count])
 
-def _frames(actions: list[HandshakeAction]) -> tuple[bytes, Established | None]:
+        try:
+            await agree_on_muxer(reader, write, initiator=initiator)
+        except BaseException:
+            reader.close()
+            raise
+
+
+def _frames(actions: list[HandshakeAction], framing: Framing) -> tuple[bytes, Established | None]:
     """The bytes to send and the result, if any."""
     out = b""
     established: Established | None = None
     for action in actions:
         match action:
             case SendMessage(message):
-                out += len(message).to_bytes(FRAME_LENGTH_BYTES, "big") + message
+                out += len(message).to_bytes(framing.message_length_bytes, "big") + message
             case Established():
                 established = action
             case Refuse(code, reason):

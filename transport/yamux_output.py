@@ -92,11 +92,17 @@ def _take_turn(state: StreamState, out: memoryview, offset: int, quantum: int) -
         offset += YAMUX_HEADER_BYTES
         state.flags = 0
     if size:
-        HEADER.pack_into(out, offset, 0, DATA, state.flags | last, state.number, size)
+        HEADER.pack_into(out, offset, 0, DATA, state.flags, state.number, size)
         offset += YAMUX_HEADER_BYTES
         state.gather(out, offset, size)
         offset += size
         state.flags = 0
+    if size and last:
+        # In a frame of its own, as go-yamux does: js-libp2p takes a FIN before the data it rides on and loses them.
+        if len(out) - offset < YAMUX_HEADER_BYTES:
+            return offset
+        HEADER.pack_into(out, offset, 0, WINDOW_UPDATE, FIN, state.number, 0)
+        offset += YAMUX_HEADER_BYTES
     if last:
         state.finished = True
     return offset

@@ -20,9 +20,9 @@ class CommandError(Exception):
 
 
 class OnEvent(Protocol):
-    """Hears what the node says on the way; a boolean answers its question."""
+    """Hears what the node says on the way; a boolean answers its question, text its text."""
 
-    def __call__(self, event: Mapping[str, Data]) -> bool | None: ...
+    def __call__(self, event: Mapping[str, Data]) -> bool | str | None: ...
 
 
 @final
@@ -57,6 +57,8 @@ class Client:
             answer = None if on_event is None else on_event(frame)
             if frame.get("event") == "confirm":
                 self._send({"answer": bool(answer)})
+            elif frame.get("event") == "text":
+                self._send({"text": answer if isinstance(answer, str) else None})
 
     def _send(self, data: Mapping[str, Data]) -> None:
         try:

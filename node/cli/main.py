@@ -18,6 +18,17 @@ _EPILOG = (
 )
 
 
+_MODULES = {
+    "init": "lifecycle",
+    "up": "lifecycle",
+    "down": "lifecycle",
+    "pair": "pair",
+    "demo": "demo",
+    **dict.fromkeys(("log", "inspect", "verify", "rebuild", "prune", "forks"), "history"),
+    **dict.fromkeys(("doc", "space"), "docs"),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = _parser().parse_args(arguments)
@@ -37,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(options: argparse.Namespace) -> int:
     # A command imports what it needs.
-    module = {"init": "lifecycle", "up": "lifecycle", "down": "lifecycle", "pair": "pair", "demo": "demo"}
-    name = module.get(options.command, "talk")
+    name = _MODULES.get(options.command, "talk")
     run: Callable[[argparse.Namespace], int] = import_module(f"latticework.node.cli.{name}").run
     return run(options)
 
@@ -111,7 +121,56 @@ def _parser() -> argparse.ArgumentParser:
     command("devices", "the devices of this account")
     command("conflicts", "files that were changed on two devices at once")
     command("doctor", "check this node and say what to do")
+    _history_parsers(command)
+    _document_parsers(command("doc", "documents that devices edit together"), common)
+    _space_parsers(command("space", "spaces: what your devices share"), common)
     return parser
+
+
+def _document_parsers(doc: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    actions = doc.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str, *, document: bool = True) -> argparse.ArgumentParser:
+        parser = actions.add_parser(name, help=text, description=text, parents=[common])
+        parser.add_argument("--space", metavar="NAME", help="which space (default: the only one, or home)")
+        if document:
+            parser.add_argument("document", help="its name")
+        return parser
+
+    new = action("new", "make a document")
+    new.add_argument("value", nargs="?", help='a JSON object, or - to read it (default: {"text": ""})')
+    get = action("get", "print a document, or what stands at a path in it")
+    get.add_argument("path", nargs="?", help="for example /items/0/title")
+    put = action("set", "write a value at a path")
+    put.add_argument("path")
+    put.add_argument("value", help="JSON, or plain words, or - to read it")
+    delete = action("delete", "remove what stands at a path, or everything")
+    delete.add_argument("path", nargs="?")
+    edit = action("edit", "edit a text of a document in your editor ($VISUAL, $EDITOR)")
+    edit.add_argument("path", nargs="?", default="/text", help="where the text is (default: /text)")
+    action("watch", "print the document whenever it changes")
+    action("list", "every document", document=False)
+
+
+def _space_parsers(space: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    actions = space.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in (("create", "make a space"), ("join", "hold a space that another device of yours has")):
+        actions.add_parser(name, help=text, description=text, parents=[common]).add_argument("name")
+    actions.add_parser("list", help="spaces here and on offer", parents=[common])
+
+
+def _history_parsers(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    log = command("log", "the newest entries of a space")
+    log.add_argument("--limit", type=int, default=50, metavar="COUNT", help="how many (default: 50)")
+    inspect = command("inspect", "everything about one entry")
+    inspect.add_argument("entry", help="the beginning of its id")
+    forks = command("forks", "logs that are convicted of equivocation, with their evidence")
+    forks.add_argument("--export", metavar="DIR", help="write each proof into a file, for others to check")
+    verify = command("verify", "read and check everything that is stored of a space")
+    rebuild = command("rebuild", "compute the state of a space anew from its log")
+    prune = command("prune", "erase old payloads that every device has")
+    for parser in (log, verify, rebuild, prune):
+        parser.add_argument("--space", metavar="NAME", help="which space (default: the only one)")
 
 
 def _folder_parser(folder: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:

@@ -123,12 +123,10 @@ class Applying:
 
     def _homeless_copy(self, path: bytes, row: Row) -> bytes | None:
         """Another visible path whose content so far stands only here, at `path`."""
-        tree = self._publisher.tree
-        # What is a copy here may be shown under its own name again, or under another copy's.
-        for register in sorted({path, *tree.copied_to(path)}):
-            for other in tree.emitted(register):
-                if other != path and set(tree.shown[other].dots) & set(row.dots) and not self._ledger.in_step(other):
-                    return other
+        for dot in row.dots:
+            other = self._publisher.tree.place_of(dot)
+            if other is not None and other != path and not self._ledger.in_step(other):
+                return other
         return None
 
     async def _bring_all(self, paths: Iterable[bytes]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from latticework.crdt import Deleted, Directory, Entry, Put, Shown, Value, path_refusal
+from latticework.crdt import Directory, Entry, LocalOperation, Moved, Shown, Value, Written, path_refusal
 from latticework.crdt.paths import ancestors
 
 from .world import Account, Replica, content_of, text, tree
@@ -59,12 +59,12 @@ class Folders(RuleBasedStateMachine):
         self.written: set[bytes] = set()
         self.replaced: set[bytes] = set()
 
-    def publish(self, folder: Folder, changes: dict[bytes, Value]) -> None:
+    def publish(self, folder: Folder, changes: dict[bytes, Value | None]) -> None:
         disk, before = tree(folder.replica), dict(folder.replica.shown)
         for path, value in changes.items():
             if path in disk and disk[path] != content_of(value):
                 self.replaced.add(disk[path])
-            if isinstance(value, Deleted):
+            if value is None:
                 disk.pop(path, None)
             else:
                 disk[path] = content_of(value)
@@ -87,14 +87,14 @@ class Folders(RuleBasedStateMachine):
     def pick(self, data: st.DataObject) -> Folder:
         return data.draw(st.sampled_from(self.folders))
 
-    def prepare(self, folder: Folder, path: bytes) -> dict[bytes, Value]:
+    def prepare(self, folder: Folder, path: bytes) -> dict[bytes, Value | None]:
         """Deletions that make room for a file at `path`: whatever is beneath it, and files above it."""
-        gone: dict[bytes, Value] = {}
+        gone: dict[bytes, Value | None] = {}
         for other in folder.disk():
             if other.startswith(path + b"/") or path.startswith(other + b"/"):
                 if path.startswith(other + b"/") and folder.disk()[other] == b"<directory>":
                     continue
-                gone[other] = Deleted()
+                gone[other] = None
         return gone
 
     @rule(data=st.data())
@@ -135,7 +135,7 @@ class Folders(RuleBasedStateMachine):
             return
         path = data.draw(st.sampled_from(sorted(folder.replica.shown)))
         gone = {p for p in folder.replica.shown if p == path or p.startswith(path + b"/")}
-        self.publish(folder, dict.fromkeys(gone, Deleted()))
+        self.publish(folder, dict.fromkeys(gone, None))
 
     @rule(data=st.data())
     def change_several_at_once(self, data: st.DataObject) -> None:
@@ -146,10 +146,39 @@ class Folders(RuleBasedStateMachine):
             return
         paths = data.draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=4, unique=True))
         kinds = data.draw(st.lists(st.booleans(), min_size=len(paths), max_size=len(paths)))
-        changes: dict[bytes, Value] = {
-            path: Deleted() if gone else text(self.content()) for path, gone in zip(paths, kinds, strict=True)
+        changes: dict[bytes, Value | None] = {
+            path: None if gone else text(self.content()) for path, gone in zip(paths, kinds, strict=True)
         }
         self.publish(folder, changes)
+
+    @rule(data=st.data(), place=st.sampled_from([*PATHS, b"new", b"d/new"]))
+    def move(self, data: st.DataObject, place: bytes) -> None:
+        folder = self.pick(data)
+        disk, before = folder.disk(), tree(folder.replica)
+        if not disk:
+            return
+        old = data.draw(st.sampled_from(sorted(disk)))
+        free = not any(place == path or place.startswith(path + b"/") for path in before if path not in (b"d", b"d/e"))
+        above = all(disk.get(path) == b"<directory>" for path in ancestors(place))
+        if place in disk or not free or not above or place.startswith(old + b"/") or old == place:
+            return
+        moved = {
+            place + path[len(old) :]: content
+            for path, content in before.items()
+            if (path + b"/").startswith(old + b"/")
+        }
+        stayed = {path: content for path, content in before.items() if not (path + b"/").startswith(old + b"/")}
+        entries = folder.replica.do(Moved(old, place, folder.replica.seen(old)))
+        after = tree(folder.replica)
+        assert files(after) == files(before), "a move lost or doubled a file"
+        copies = {path for path, shown in folder.replica.shown.items() if shown.role == "copy"}
+        if not copies:
+            assert {p: c for p, c in after.items() if c != b"<directory>"} == {
+                p: c for p, c in (stayed | moved).items() if c != b"<directory>"
+            }
+        for other in self.folders:
+            if other is not folder:
+                other.inbox += entries
 
     @rule(data=st.data())
     def look_away(self, data: st.DataObject) -> None:
@@ -161,19 +190,19 @@ class Folders(RuleBasedStateMachine):
     def change_what_was_seen_long_ago(self, data: st.DataObject, gone: list[bool]) -> None:
         folder = self.pick(data)
         paths = sorted(path for path, shown in folder.seen.items() if not isinstance(shown.value, Directory))
-        changes: dict[bytes, Value] = {}
+        changes: dict[bytes, Value | None] = {}
         for deleted in gone:
             if paths:
                 path = data.draw(st.sampled_from(paths))
-                changes[path] = Deleted() if deleted else text(self.content())
-        puts: list[Put] = []
+                changes[path] = None if deleted else text(self.content())
+        operations: list[LocalOperation] = []
         for path, value in sorted(changes.items()):
-            puts += folder.replica.space.tree.puts_for(path, value, folder.seen[path].dots, changes)
+            operations.append(Written(path, value, folder.seen[path].dots))
             self.replaced.add(content_of(folder.seen[path].value))
-            if not isinstance(value, Deleted):
+            if value is not None:
                 self.written.add(content_of(value))
             del folder.seen[path]
-        entries = folder.replica.write(*puts)
+        entries = folder.replica.do(*operations)
         for other in self.folders:
             if other is not folder:
                 other.inbox += entries
@@ -218,7 +247,7 @@ class Folders(RuleBasedStateMachine):
             for path, item in shown.items():
                 assert path_refusal(path) is None
                 if item.role == "copy":
-                    assert not any(not isinstance(v.value, Deleted) for v in fs.heads(path))
+                    assert not fs.heads(path)
                     assert not fs.is_directory(path)
                 if not isinstance(item.value, Directory):
                     assert not any(other.startswith(path + b"/") for other in shown)

@@ -8,15 +8,18 @@ import pytest
 from latticework.crdt import (
     LANE_FILES,
     LANE_LOG,
-    Deleted,
     Entry,
     FileOperations,
     LogOpen,
-    Put,
+    Make,
+    Ref,
     Refused,
+    Remove,
     SpaceGenesis,
     Stored,
     Waiting,
+    Write,
+    Written,
     certificate_hash,
     frontier_root,
     write_entry,
@@ -60,7 +63,7 @@ def following(prev: Entry, lane: int, payload: bytes, *, log: Ed25519Signer = LO
     )
 
 
-OPERATIONS: Final = encode(FileOperations((Put(b"a", text(b"x"), ()),)))
+OPERATIONS: Final = encode(FileOperations((Make(None, b"a", text(b"x")),)))
 
 
 @pytest.mark.unit
@@ -197,7 +200,8 @@ def test_a_wall_clock_that_stands_or_falls_back_still_gives_rising_entries() -> 
 @pytest.mark.parametrize("count", [1, 200, MAX_OPS_PER_ENTRY + 1])
 def test_many_operations_are_split_into_entries_that_everyone_reads(count: int) -> None:
     one, two = replicas()
-    entries = one.write(*[Put(b"%d" % number, Deleted(), ()) for number in range(count)])
+    nothing = Ref(EntryId(bytes(32)), 0)
+    entries = one.write(*[Remove(nothing, ())] * count)
     assert all(len(entry.envelope.payload or b"") < 1 << 17 for entry in entries)
     two.receive_all(entries)
     assert two.space.frontier == one.space.frontier
@@ -207,7 +211,12 @@ def test_many_operations_are_split_into_entries_that_everyone_reads(count: int) 
 def test_operations_of_the_largest_paths_and_most_replacements_fit_into_entries() -> None:
     one, two = replicas()
     path = (b"x" * 255 + b"/") * 15 + b"y" * 200
-    one.write(*[Put(path, text(b"%d" % number), ()) for number in range(400)])
+    two.do(Written(path, text(b"first")))
+    (dot,) = two.seen(path)
+    one.receive_all(two.entries)
+    for number in range(5):
+        one.write(*[Write(Ref.to(dot), text(b"%d" % (number * 80 + i)), ()) for i in range(80)])
+    assert len(one.shown) == 401 + 15
     one.change((path, text(b"final")))
     two.receive_all(one.entries)
     assert two.shown == one.shown

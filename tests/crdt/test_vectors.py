@@ -17,19 +17,22 @@ from latticework.crdt import (
     LANE_FILES,
     LANE_LOG,
     ChunkRef,
-    Deleted,
     DeviceCertificate,
     Directory,
-    Dot,
     Entry,
     File,
     FileOperations,
+    FileTree,
     Inline,
     LogOpen,
+    Make,
     ManifestRef,
-    Put,
+    Move,
+    Ref,
+    Remove,
     SpaceGenesis,
     Symlink,
+    Write,
     account_id,
     certificate_hash,
     device_id,
@@ -137,17 +140,27 @@ def entries() -> list[Entry]:
 
 def operations() -> FileOperations:
     chunk = ChunkRef(CHUNK_ID, b"k" * 32, 5)
-    dots = (Dot(EntryId(b"\1" * 32), 0), Dot(EntryId(b"\2" * 32), 8191))
+    refs = (Ref(EntryId(b"\1" * 32), 0), Ref(EntryId(b"\2" * 32), 8191))
+    big = File(1 << 40, 1_800_000_000_000_000_000, executable=False, content=ManifestRef(chunk))
     return FileOperations(
         (
-            Put(b"a.txt", File(5, -1, executable=True, content=Inline((chunk,))), ()),
-            Put(b"big", File(1 << 40, 1_800_000_000_000_000_000, executable=False, content=ManifestRef(chunk)), dots),
-            Put(b"empty", File(0, 0, executable=False, content=Inline(())), ()),
-            Put(b"d", Directory(), ()),
-            Put(b"d/\xff", Symlink(b"../target"), ()),
-            Put(b"gone", Deleted(), dots[:1]),
+            Make(None, b"a.txt", File(5, -1, executable=True, content=Inline((chunk,)))),
+            Write(refs[0], big, refs),
+            Make(refs[1], b"empty", File(0, 0, executable=False, content=Inline(()))),
+            Make(None, b"d", Directory()),
+            Make(Ref(None, 3), b"\xff", Symlink(b"../target")),
+            Move(Ref(None, 3), refs[0], b"e", refs[:1]),
+            Move(refs[1], None, b"f", ()),
+            Remove(refs[0], refs),
         )
     )
+
+
+def snapshot() -> FileTree:
+    tree = FileTree(lambda _: "n")
+    tree.set_void({EntryId(b"\3" * 32): True})
+    tree.apply_all([(EntryId(b"\4" * 32), 1 << 16, LOG, operations()), (EntryId(b"\3" * 32), 7, LOG, operations())])
+    return tree
 
 
 CHUNK_ID: Final = ChunkSealer(SPACE, bytes(32)).seal(b"chunk").id
@@ -164,6 +177,7 @@ def test_entries_and_file_operations() -> None:
         "log": LOG.hex(),
         "entries": [{"id": entry.id.hex(), "envelope": encode(entry.envelope).hex()} for entry in entries()],
         "operations": encode(operations()).hex(),
+        "snapshot": snapshot().snapshot().hex(),
         "log_open": encode(LogOpen(DeviceId(b"d" * 32), "laptop", bytes(3373)))[:80].hex(),
         "log_open_statement": encode_plain([SPACE, LOG, b"d" * 32, "laptop"]).hex(),
         "genesis": encode(genesis).hex(),

@@ -9,11 +9,14 @@ from latticework.crdt import (
     ChunkRef,
     DeviceCertificate,
     Directory,
+    Dot,
     Entry,
     File,
     Inline,
+    LocalOperation,
+    Moved,
+    Operation,
     Position,
-    Put,
     Roster,
     Shown,
     SignedCertificate,
@@ -22,8 +25,10 @@ from latticework.crdt import (
     Stored,
     Symlink,
     Value,
+    Written,
     account_id,
     certificate_hash,
+    operations_for,
 )
 from latticework.simnet.providers import ModelSignatures
 from latticework.wire import AccountId, ChunkId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
@@ -147,21 +152,28 @@ class Replica:
     def shown(self) -> dict[bytes, Shown]:
         return self.space.tree.shown
 
-    def write(self, *puts: Put) -> list[Entry]:
+    def write(self, *operations: Operation) -> list[Entry]:
         self.now_us += 1_000_000
-        stored = self.space.write(self.device.log, self.device.signer, self.device.id, puts, self.now_us)
+        stored = self.space.write(self.device.log, self.device.signer, self.device.id, operations, self.now_us)
         for event in stored:
             self._keep(event)
         return [event.entry for event in stored]
 
-    def change(self, *changes: tuple[bytes, Value]) -> list[Entry]:
+    def seen(self, path: bytes) -> tuple[Dot, ...]:
+        """What a user who looks at `path` sees there."""
+        shown = self.shown.get(path)
+        return () if shown is None else shown.dots
+
+    def do(self, *changes: LocalOperation) -> list[Entry]:
+        return self.write(*operations_for(self.space.tree, changes))
+
+    def change(self, *changes: tuple[bytes, Value | None]) -> list[Entry]:
         """What a scan of the folder publishes when a user who saw the tree as it is made `changes` at once."""
-        changed = {path for path, _ in changes}
-        puts: list[Put] = []
-        for path, value in changes:
-            owner = self.shown.get(path)
-            puts += self.space.tree.puts_for(path, value, () if owner is None else owner.dots, changed)
-        return self.write(*puts)
+        return self.do(*(Written(path, value, self.seen(path)) for path, value in changes))
+
+    def move(self, *moves: tuple[bytes, bytes]) -> list[Entry]:
+        """The same for things that were moved."""
+        return self.do(*(Moved(old, new, self.seen(old)) for old, new in moves))
 
     def receive(self, entry: Entry, sender: bytes = b"peer") -> list[SpaceEvent]:
         events = self.space.receive(entry, sender, self.now_us)
@@ -203,7 +215,7 @@ def text(content: bytes) -> File:
     return File(len(content), 0, executable=False, content=Inline((chunk,)))
 
 
-def content_of(value: Value) -> bytes:
+def content_of(value: Value | None) -> bytes:
     match value:
         case File(content=Inline((chunk,))):
             return chunk.id.rstrip(b"\0")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from latticework.crdt import Directory, File, Inline, Put, Symlink, shown_name
+from latticework.crdt import Directory, File, Inline, Make, Operation, Ref, Symlink, Value, shown_name
 
 from .devices import Pair, assert_same, tree, until
 from .traitor import write_as
@@ -119,19 +119,23 @@ async def test_hostile_names_of_a_certified_device_touch_nothing_outside(running
     await running.in_step()
     await two.stop()
     empty = File(0, 0, executable=False, content=Inline(()))
-    puts = [Put(path, empty, ()) for path in HOSTILE if path]
-    puts += [
-        Put(b"way out", Symlink(os.fsencode(outside)), ()),
-        Put(b"way out/stolen", empty, ()),
-        Put(b"way out/deep/stolen", empty, ()),
-        Put(b"way out/tripwire", empty, ()),
-        Put(b"up", Symlink(b"../.."), ()),
-        Put(b"up/stolen", Directory(), ()),
-        Put(b"esc\x1b[2J", empty, ()),
-        Put("rtl \u202e".encode(), empty, ()),
-        Put(b"good", empty, ()),
-    ]
-    write_as(two, puts)
+    operations: list[Operation] = [Make(None, path, empty) for path in HOSTILE]
+
+    def make(name: bytes, value: Value, parent: Ref | None = None) -> Ref:
+        operations.append(Make(parent, name, value))
+        return Ref(None, len(operations) - 1)
+
+    for above in (make(b"way out", Symlink(os.fsencode(outside))), make(b"way out", Directory())):
+        make(b"stolen", empty, above)
+        make(b"stolen", empty, make(b"deep", Directory(), above))
+        make(b"tripwire", empty, above)
+        make(b"../escaped", empty, above)
+    make(b"stolen", Directory(), make(b"up", Symlink(b"../..")))
+    make(b"stolen", empty, make(b"..", Directory()))
+    make(b"esc\x1b[2J", empty)
+    make("rtl \u202e".encode(), empty)
+    make(b"good", empty)
+    write_as(two, operations)
     await two.start()
 
     async def arrived() -> bool | None:
@@ -185,7 +189,8 @@ async def test_a_path_of_two_thousand_directories_ends_no_node(running: Pair) ->
     await running.in_step()
     await two.stop()
     empty = File(0, 0, executable=False, content=Inline(()))
-    write_as(two, [Put(b"y/" * 2040 + b"z" * 10, empty, ()), Put(b"good", empty, ())])
+    chain: list[Operation] = [Make(None if n == 0 else Ref(None, n - 1), b"y", Directory()) for n in range(2040)]
+    write_as(two, [*chain, Make(Ref(None, 2039), b"z" * 10, empty), Make(None, b"good", empty)])
     await two.start()
 
     async def arrived() -> bool | None:

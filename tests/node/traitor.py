@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from latticework.crdt import Put, Roster
+from latticework.crdt import Operation, Roster
 from latticework.handshake import MlKem1024, SealedFileVault, load_keys
 from latticework.handshake.epochs import SpaceKeys
 from latticework.node.account import space_of
@@ -16,8 +16,8 @@ from latticework.wire.signing import CompositeSignatures
 from .devices import Device
 
 
-def write_as(device: Device, puts: Sequence[Put]) -> None:
-    """Append `puts` to the log of `device`, which must be stopped, as they are."""
+def write_as(device: Device, operations: Sequence[Operation]) -> None:
+    """Append `operations` to the log of `device`, which must be stopped, as they are."""
     assert not device.alive
     rng, clock, signatures = SystemRng(), SystemClock(), CompositeSignatures()
     secrets = open_identity(SealedFileVault(device.home.keys, rng, None), rng, clock)
@@ -42,6 +42,6 @@ def write_as(device: Device, puts: Sequence[Put]) -> None:
         on_change=lambda _: None,
     )
     space.load()
-    written = space._write(puts)  # pyright: ignore[reportPrivateUsage]  # what no honest caller does
+    written = space._write(operations)  # pyright: ignore[reportPrivateUsage]  # what no honest caller does
     store.commit([stored.entry for stored in written], [], durable=True)
     store.close()

@@ -77,10 +77,10 @@ def story(seed: bytes, root: Path) -> tuple[Transcript, dict[str, str], dict[str
         desktop = SimDevice("desktop", network, clock, rng.child("desktop"))
         async with laptop.up() as a, desktop.up() as b:
             await pair(a, b)
-            await a.add_folder(one, "notes")
+            await a.holdings.create("notes", one)
             while not b.account.spaces:
                 await b.changed()
-            await b.join_folder("notes", two)
+            await b.holdings.join("notes", two)
             await in_step(a, b)
             assert tree(one) == tree(two)
             write(one / "both.txt", "from one")

@@ -19,6 +19,7 @@ from latticework.transport import (
     SendMessage,
     Upgrader,
 )
+from latticework.transport.ports import LATTICE_FRAMING, Framing
 from latticework.wire import PeerError
 
 PLAIN = "/test/plain/1"
@@ -97,6 +98,7 @@ class PlainChannel:
     name: bytes
     protocol: str = PLAIN
     muxer: str = "/yamux/1.0.0"
+    framing: Framing = LATTICE_FRAMING
 
     def initiate(self) -> PlainHandshake:
         return PlainHandshake(self.name, self.muxer, initiator=True)

@@ -203,7 +203,18 @@ def test_opening_and_first_bytes_share_a_frame() -> None:
     assert machine.handle(y.Open(), 0) == [y.Opened(1, inbound=False)]
     machine.handle(y.Write(1, (memoryview(b"ab"), memoryview(b"cd"))), 0)
     machine.handle(y.Finish(1), 0)
-    assert drain(machine) == [(DATA, SYN | FIN, 1, 4, b"abcd")]
+    assert drain(machine) == [(DATA, SYN, 1, 4, b"abcd"), (WINDOW_UPDATE, FIN, 1, 0, b"")]
+
+
+@pytest.mark.parametrize("room", range(28, 40))
+def test_the_end_of_a_stream_never_rides_on_its_data(room: int) -> None:
+    """js-libp2p 3.3 forgets bytes that arrive in one frame with the end."""
+    machine = Yamux(initiator=True, limits=YamuxLimits())
+    machine.handle(y.Open(), 0)
+    machine.handle(y.Write(1, (memoryview(b"abcd"),)), 0)
+    machine.handle(y.Finish(1), 0)
+    sent = [(kind, flags) for kind, flags, *_ in drain(machine, room)]
+    assert sent == [(DATA, SYN), (WINDOW_UPDATE, FIN)]
 
 
 def test_a_record_is_filled_to_its_last_bytes() -> None:

@@ -1,0 +1,17 @@
+"""The Python interface: a node inside your program, its spaces, and documents that merge.
+
+    async with Node.open(home) as node:
+        notes = node.space("home").doc("notes")
+        await notes.put(("title",), "Groceries")
+        await notes.list("items").append("milk")
+        async for change in notes.changes():
+            print(change.paths, notes.json())
+
+Everything is for trio. Reading is immediate and never waits; writing returns when the change is on the disk.
+"""
+
+from .documents import Counter, Doc, DocChange, List, Set, Text
+from .node import Node
+from .spaces import Space
+
+__all__ = ["Counter", "Doc", "DocChange", "List", "Node", "Set", "Space", "Text"]

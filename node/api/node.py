@@ -1,0 +1,93 @@
+"""A node that runs inside a program."""
+
+import socket
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import final
+
+import trio
+
+from latticework.handshake import SealedFileVault
+from latticework.wire import DeviceId
+
+from .. import app, report
+from ..control import ControlServer
+from ..daemon import DaemonOptions, home_node
+from ..frames import Data
+from ..home import Home, HomeLock
+from ..identity import create_identity
+from ..system import SystemClock, SystemRng, WorkerThreads
+from .spaces import Space
+
+_NAME_BYTES = 64
+
+
+@final
+class Node:
+    """A running node; made by `Node.open`."""
+
+    def __init__(self, running: app.Node) -> None:
+        self._running = running
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        home: Path | str | None = None,
+        *,
+        name: str | None = None,
+        listen: Sequence[str] = (),
+        peers: Sequence[str] = (),
+        mdns: bool = True,
+        passphrase: str | None = None,
+    ) -> AsyncGenerator["Node"]:
+        """Run the node of `home` while the block runs; a home without an identity gets one, called `name`.
+
+        `listen` and `peers` are multiaddresses, as for `lattice up`. While the node runs, the `lattice` commands work
+        on this home too; `lattice down` ends the block's tasks by cancelling them.
+
+        Raises:
+            HomeLockedError: another node runs in this home.
+            LocalError, StoreError: it cannot start; the message says why.
+        """
+        place = Home.find(None if home is None else str(home))
+        options = DaemonOptions(tuple(listen), tuple(peers), mdns, passphrase)
+        with HomeLock(place), trio.CancelScope() as scope:
+            if not place.keys.exists():
+                await WorkerThreads().run(partial(_create, place, name or socket.gethostname(), passphrase))
+            async with trio.open_nursery() as nursery, home_node(place, options) as running:
+                nursery.start_soon(ControlServer(running, place.socket, scope.cancel).run)
+                yield cls(running)
+                nursery.cancel_scope.cancel()
+
+    @property
+    def device(self) -> DeviceId:
+        """Our device's id, 32 bytes."""
+        return self._running.device
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where we listen."""
+        return self._running.own_addresses()
+
+    def space(self, name: str) -> Space:
+        """The space `name`: one we hold, one that a device of ours offers, or a new one when first written to."""
+        return Space(self._running, name)
+
+    def spaces(self) -> list[str]:
+        """The names of the account's spaces, sorted."""
+        return sorted(known.name for known in self._running.account.spaces)
+
+    def status(self) -> dict[str, Data]:
+        """What `lattice status --json` prints."""
+        return report.status(self._running)
+
+
+def _create(home: Home, name: str, passphrase: str | None) -> None:
+    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    rng = SystemRng()
+    vault = SealedFileVault(home.keys, rng, passphrase)
+    short_name = name.encode()[:_NAME_BYTES].decode(errors="ignore")
+    create_identity(vault, short_name, rng, SystemClock())

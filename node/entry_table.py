@@ -1,0 +1,257 @@
+"""The entries of one space in its SQLite database, with the FraudProofs and the state kept for them.
+
+Callers hold the store's lock and translate SQLite's errors. The index on (log, seq) is not unique: both sides of a fork
+are stored where an honest entry depends on them.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast, final
+
+import apsw
+
+from latticework.crdt import (
+    Base,
+    Conviction,
+    Entry,
+    Position,
+    read_proof,
+    read_stored_entry,
+    signature_verifies,
+)
+from latticework.crdt.reconcile_events import Range
+from latticework.wire import EntryId, LogId, MalformedError, SpaceId, encode
+
+from .store import Incoming, StoreCorruptError
+
+ENTRY_SCHEMA = """
+CREATE TABLE log(n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
+CREATE TABLE entry(i INTEGER PRIMARY KEY, h8 INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,
+  hlc INTEGER NOT NULL, lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL, envelope BLOB NOT NULL);
+CREATE INDEX entry_h8 ON entry(h8);
+CREATE INDEX entry_place ON entry(log, seq);
+CREATE TABLE proof(log BLOB PRIMARY KEY, seq INTEGER NOT NULL, proof BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE base(n INTEGER PRIMARY KEY, checkpoint BLOB NOT NULL, snapshot BLOB NOT NULL);
+"""
+
+
+@final
+class EntryTable:
+    """Entries, proofs and base of one database."""
+
+    def __init__(self, db: apsw.Connection, path: Path, space: SpaceId) -> None:
+        self._db = db
+        self._path = path
+        self._space = space
+        self._log_numbers: dict[LogId, int] = {}
+
+    def all(self) -> Iterator[Entry]:
+        """Every entry in admission order."""
+        for identifier, envelope in self._db.execute("SELECT id, envelope FROM entry ORDER BY i"):
+            yield self._read(cast("bytes", identifier), cast("bytes", envelope))
+
+    def position(self, entry: EntryId) -> Position | None:
+        """Where an entry stands."""
+        query = "SELECT log.key, entry.seq, entry.hlc FROM entry JOIN log ON log.n=entry.log WHERE h8=? AND id=?"
+        for key, seq, hlc in self._db.execute(query, (_h8(entry), entry)):
+            return Position(LogId(cast("bytes", key)), cast("int", seq), _unsigned(cast("int", hlc)))
+        return None
+
+    def entry(self, entry: EntryId) -> Entry | None:
+        """One entry."""
+        envelope = self._db.execute("SELECT envelope FROM entry WHERE h8=? AND id=?", (_h8(entry), entry)).get
+        return self._read(entry, envelope) if isinstance(envelope, bytes) else None
+
+    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
+        """The first entry with this number."""
+        query = "SELECT id FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq=? ORDER BY i LIMIT 1"
+        found = self._db.execute(query, (log, seq)).get
+        return EntryId(found) if isinstance(found, bytes) else None
+
+    def entries_from(self, log: LogId, seq: int) -> list[Entry]:
+        """Entries of a log from a number on."""
+        query = "SELECT id, envelope FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq>=? ORDER BY i"
+        rows = self._db.execute(query, (log, seq)).fetchall()
+        return [self._read(cast("bytes", identifier), cast("bytes", envelope)) for identifier, envelope in rows]
+
+    def recent(self, count: int) -> list[Entry]:
+        """The last entries, newest first."""
+        rows = self._db.execute("SELECT id, envelope FROM entry ORDER BY i DESC LIMIT ?", (count,)).fetchall()
+        return [self._read(cast("bytes", identifier), cast("bytes", envelope)) for identifier, envelope in rows]
+
+    def find(self, prefix: bytes) -> list[EntryId]:
+        """Ids that begin with `prefix`."""
+        query = "SELECT id FROM entry WHERE substr(id, 1, ?)=? LIMIT 16"
+        return [EntryId(cast("bytes", found)) for (found,) in self._db.execute(query, (len(prefix), prefix))]
+
+    def insert(self, incoming: Sequence[Incoming]) -> None:
+        """Append entries."""
+        self._db.executemany(
+            "INSERT INTO entry(h8, log, seq, hlc, lane, checked, id, envelope) VALUES(?,?,?,?,?,?,?,?)",
+            [
+                (
+                    _h8(entry.id),
+                    self._log_number(entry.body.author),
+                    entry.body.seq,
+                    _signed(entry.body.hlc),
+                    entry.body.lane,
+                    checked,
+                    entry.id,
+                    encode(entry.envelope),
+                )
+                for entry, checked in incoming
+            ],
+        )
+
+    def fill(self, entry: Entry) -> None:
+        """Put a payload into an entry that lacks it."""
+        self._db.execute(
+            "UPDATE entry SET envelope=? WHERE h8=? AND id=?", (encode(entry.envelope), _h8(entry.id), entry.id)
+        )
+
+    def erase(self, upto: Mapping[LogId, int], lanes: Collection[int]) -> int:
+        """Erase payloads; how many."""
+        erased = 0
+        for log, seq in upto.items():
+            query = "SELECT i, id, envelope, lane FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq<=?"
+            for index, identifier, envelope, lane in self._db.execute(query, (log, seq)).fetchall():
+                entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
+                if lane in lanes and entry.envelope.payload is not None:
+                    bare = encode(entry.without_payload().envelope)
+                    self._db.execute("UPDATE entry SET envelope=? WHERE i=?", (bare, cast("int", index)))
+                    erased += 1
+        return erased
+
+    def keep_proof(self, conviction: Conviction) -> None:
+        """Keep a proof, in place of one with a higher number."""
+        self._db.execute(
+            "INSERT INTO proof VALUES(?,?,?) ON CONFLICT(log) DO UPDATE SET seq=excluded.seq, proof=excluded.proof"
+            " WHERE excluded.seq < proof.seq",
+            (conviction.log, _signed(conviction.seq), conviction.proof),
+        )
+
+    def proofs(self) -> list[bytes]:
+        """All proofs."""
+        return [cast("bytes", proof) for (proof,) in self._db.execute("SELECT proof FROM proof ORDER BY log")]
+
+    def keep_base(self, base: Base) -> None:
+        """Keep a state."""
+        self._db.execute("INSERT OR REPLACE INTO base VALUES(0,?,?)", (base.checkpoint, base.snapshot))
+
+    def base(self) -> Base | None:
+        """The kept state."""
+        for checkpoint, snapshot in self._db.execute("SELECT checkpoint, snapshot FROM base"):
+            return Base(EntryId(cast("bytes", checkpoint)), cast("bytes", snapshot))
+        return None
+
+    def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[Entry], int | None]:
+        """See the port."""
+        db = self._db
+        db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted(log INTEGER PRIMARY KEY, first INT, last INT)")
+        db.execute("DELETE FROM temp.wanted")
+        db.executemany(
+            "INSERT OR REPLACE INTO temp.wanted SELECT n, ?, ? FROM log WHERE key=?",
+            [(r.first, r.last, r.log) for r in ranges],
+        )
+        found: list[Entry] = []
+        size = 0
+        wrong: set[LogId] = set()
+        rows = db.execute(
+            "SELECT i, id, envelope, checked FROM entry JOIN temp.wanted w ON w.log=entry.log"
+            " WHERE i>? AND seq BETWEEN w.first AND w.last ORDER BY i",
+            (after,),
+        )
+        for index, identifier, envelope, checked in rows:
+            entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
+            if entry.body.author in wrong:
+                continue
+            if not checked and not signature_verifies(entry):
+                wrong.add(entry.body.author)
+                continue
+            found.append(entry)
+            size += len(cast("bytes", envelope))
+            if size >= max_bytes:
+                return found, cast("int", index)
+        return found, None
+
+    def serve_ids(self, ids: Sequence[EntryId], forks: Mapping[LogId, int], max_bytes: int) -> list[Entry]:
+        """See the port."""
+        found: dict[EntryId, Entry] = {}
+        size = 0
+        for identifier in ids:
+            branch: list[Entry] = []
+            entry = self.entry(identifier)
+            while entry is not None and entry.id not in found:
+                branch.append(entry)
+                fork = forks.get(entry.body.author)
+                prev = entry.body.prev
+                entry = None if prev is None or fork is None or entry.body.seq <= fork else self.entry(prev)
+            for entry in reversed(branch):
+                size += len(entry.envelope.payload or b"") + 256
+                if size > max_bytes:
+                    return list(found.values())
+                found[entry.id] = entry
+        return list(found.values())
+
+    def problems(self) -> Iterator[str]:
+        """Read and verify everything that needs no key."""
+        for (message,) in self._db.execute("PRAGMA integrity_check"):
+            if message != "ok":
+                yield f"database: {message}"
+        known: dict[EntryId, tuple[bytes, int]] = {}
+        rows = self._db.execute(
+            "SELECT key, seq, hlc, lane, id, envelope FROM entry LEFT JOIN log ON log.n=entry.log ORDER BY i"
+        )
+        for key, seq, hlc, lane, identifier, envelope in rows:
+            name = cast("bytes", identifier)[:4].hex()
+            try:
+                entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
+            except StoreCorruptError as error:
+                yield f"entry {name}: {error}"
+                continue
+            body = entry.body
+            if (body.author, body.seq, body.hlc, body.lane) != (key, seq, _unsigned(cast("int", hlc)), lane):
+                yield f"entry {name}: its columns differ from its body"
+            if not signature_verifies(entry):
+                yield f"entry {name}: its signature does not verify"
+            if body.prev is not None and known.get(body.prev) != (body.author, body.seq - 1):
+                yield f"entry {name}: its predecessor is not stored before it"
+            if any(dep not in known for dep in body.deps):
+                yield f"entry {name}: something it depends on is not stored before it"
+            known[entry.id] = (body.author, body.seq)
+        for proof in self.proofs():
+            try:
+                read_proof(self._space, proof)
+            except MalformedError as error:
+                yield f"proof: {error}"
+
+    def _read(self, identifier: bytes, envelope: bytes) -> Entry:
+        try:
+            entry = read_stored_entry(self._space, envelope)
+        except MalformedError as error:
+            raise StoreCorruptError(f"{self._path} holds a damaged entry: {error}") from error
+        if entry.id != identifier:
+            raise StoreCorruptError(f"{self._path} holds an entry that does not match its id")
+        return entry
+
+    def _log_number(self, log: LogId) -> int:
+        number = self._log_numbers.get(log)
+        if number is None:
+            self._db.execute("INSERT OR IGNORE INTO log(key) VALUES(?)", (log,))
+            number = cast("int", self._db.execute("SELECT n FROM log WHERE key=?", (log,)).get)
+            # A rolled-back transaction would leave a wrong number behind: remember committed ones only.
+            if not self._db.in_transaction:
+                self._log_numbers[log] = number
+        return number
+
+
+def _h8(entry: EntryId) -> int:
+    return int.from_bytes(entry[:8], "big", signed=True)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _unsigned(value: int) -> int:
+    return value & ((1 << 64) - 1)

@@ -1,0 +1,81 @@
+"""A task that owns some state, and the bounded inbox through which others have it work on that state."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import final
+
+import trio
+
+from latticework.wire import LocalError, PeerError, StoreError
+
+from .params import INBOX_COMMANDS
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Callable[[], Awaitable[None]]
+    done: trio.Event = field(default_factory=trio.Event)
+    error: LocalError | StoreError | PeerError | None = None
+
+
+@final
+class Owner:
+    """Runs jobs one after the other; `failed` hears of every error that a job ends with."""
+
+    def __init__(self, failed: Callable[[Exception], None]) -> None:
+        self._failed = failed
+        self._send, self._receive = trio.open_memory_channel[_Job](INBOX_COMMANDS)
+
+    async def run(self, idle: Callable[[], Awaitable[None]], idle_after_s: Callable[[], float]) -> None:
+        """Own until cancelled, calling `idle` when nothing came for `idle_after_s`; who still waits then hears it."""
+        try:
+            while True:
+                job: _Job | None = None
+                with trio.move_on_after(idle_after_s()):
+                    job = await self._receive.receive()
+                await self._do(_Job(idle) if job is None else job)
+        finally:
+            self._close()
+
+    async def ask[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        """Have the owner do `work`; what it returns.
+
+        A job that was taken is finished even if the caller is cancelled.
+
+        Raises:
+            LocalError, StoreError, PeerError: as `work` does, or StoreError when the owner has ended.
+        """
+        results: list[T] = []
+
+        async def run() -> None:
+            results.append(await work())
+
+        job = _Job(run)
+        try:
+            await self._send.send(job)
+        except trio.BrokenResourceError:
+            raise StoreError("the space is closed") from None
+        # The owner finishes a job it has taken, so waiting is short and a lost reply impossible.
+        with trio.CancelScope(shield=True):
+            await job.done.wait()
+        if job.error is not None:
+            raise job.error
+        return results[0]
+
+    async def _do(self, job: _Job) -> None:
+        try:
+            await job.work()
+        except (LocalError, StoreError, PeerError) as error:
+            job.error = error
+            self._failed(error)
+        finally:
+            job.done.set()
+
+    def _close(self) -> None:
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                job = self._receive.receive_nowait()
+                job.error = StoreError("the space is closed")
+                job.done.set()
+        self._receive.close()

@@ -1,0 +1,87 @@
+"""Entries by gossip: what a space admits goes out at once; what gets lost comes by reconciliation.
+
+Each space has a topic; its name is a hash of the space's id, so that who merely forwards learns nothing. Messages carry
+a batch of entries, whose payloads are sealed. The topic's validator offers them to the space first: only what is new
+and admissible is passed on, and a forged batch costs its sender.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, final
+
+import trio
+
+from latticework.crdt import Entry, write_batch
+from latticework.transport import Gossip, PeerId, Validate, Verdict
+from latticework.wire import DeviceId, Label, LocalError, SpaceId, StoreError, short
+
+from .params import GOSSIP_BATCH_BYTES, GOSSIP_QUEUE
+from .space import Space
+
+_log = logging.getLogger(__name__)
+
+
+def topic_of(space: SpaceId) -> str:
+    """The topic of a space: 32 hexadecimal digits of SHA-256 over a label and its id."""
+    return hashlib.sha256(Label.SPACE_TOPIC.value + space).hexdigest()[:32]
+
+
+@final
+class Spread:
+    """Publishes what this device writes and takes what others publish; `keep` runs once per open space."""
+
+    def __init__(self, gossip: Gossip, device_of: Callable[[PeerId], DeviceId | None]) -> None:
+        self._gossip = gossip
+        self._device_of = device_of
+        self._queues: dict[SpaceId, trio.MemorySendChannel[bytes]] = {}
+        self.dropped: int = 0
+
+    async def keep(self, space: Space) -> None:
+        """Spread the entries of `space` until cancelled."""
+        topic: Final = topic_of(space.id)
+        entering, queue = trio.open_memory_channel[bytes](GOSSIP_QUEUE)
+        self._queues[space.id] = entering
+
+        async def validate(question: Validate) -> Verdict:
+            return await self._judge(space, question)
+
+        self._gossip.set_validator(topic, validate)
+        try:
+            async with self._gossip.subscribe(topic, 1):
+                async for batch in queue:
+                    await self._publish(topic, batch)
+        finally:
+            self._gossip.set_validator(topic, None)
+            if self._queues.get(space.id) is entering:
+                del self._queues[space.id]
+
+    def admitted(self, space: SpaceId, entries: Sequence[Entry]) -> None:
+        """Queue our own new entries; a long write is left to reconciliation, which is made for it."""
+        queue = self._queues.get(space)
+        if queue is None:
+            return
+        batch = write_batch(entries)
+        if len(batch) > GOSSIP_BATCH_BYTES:
+            return
+        try:
+            queue.send_nowait(batch)
+        except trio.WouldBlock:
+            self.dropped += 1
+
+    async def _publish(self, topic: str, batch: bytes) -> None:
+        try:
+            await self._gossip.publish(topic, batch)
+        except LocalError as error:
+            _log.debug("not published topic=%s: %s", topic[:8], error)
+
+    async def _judge(self, space: Space, question: Validate) -> Verdict:
+        device = self._device_of(question.sender)
+        if device is None:
+            return Verdict.IGNORE
+        try:
+            stored = await space.receive(question.data, device)
+        except StoreError as error:
+            _log.info("gossip not stored space=%s: %s", short(space.id), error)
+            return Verdict.IGNORE
+        return Verdict.ACCEPT if stored else Verdict.IGNORE

@@ -1,0 +1,52 @@
+"""Messages that the caller is validating: bounded overall and per sender, so that one cannot crowd out the others."""
+
+from dataclasses import dataclass
+from typing import final
+
+from .gossip_cache import Seen, SeenCache
+from .gossip_message import Message
+from .gossip_peer import Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message, who sent it first, and what is known of its id."""
+
+    message: Message
+    sender: Peer
+    seen: Seen
+
+
+@final
+class PendingMessages:
+    """Messages without a verdict, oldest first."""
+
+    def __init__(self, most: int, most_per_peer: int) -> None:
+        self._most = most
+        self._most_per_peer = most_per_peer
+        self._entries: dict[bytes, Pending] = {}
+
+    def has_room(self, sender: Peer) -> bool:
+        """True if one more of the sender's can wait."""
+        return len(self._entries) < self._most and sender.pending < self._most_per_peer
+
+    def add(self, message_id: bytes, pending: Pending) -> None:
+        """Wait for the verdict; a message of the same id, long forgotten, does not any more."""
+        self.take(message_id)
+        self._entries[message_id] = pending
+        pending.sender.pending += 1
+
+    def take(self, message_id: bytes) -> Pending | None:
+        """The message, which waits no longer."""
+        pending = self._entries.pop(message_id, None)
+        if pending is not None:
+            pending.sender.pending -= 1
+        return pending
+
+    def expire(self, seen: SeenCache) -> None:
+        """Give up on messages whose ids are forgotten: a second copy would be a new message."""
+        while self._entries:
+            oldest = next(iter(self._entries))
+            if oldest in seen:
+                return
+            self.take(oldest)

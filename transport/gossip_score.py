@@ -1,0 +1,291 @@
+"""What a router thinks of its peers: the score of gossipsub v1.1, P1 to P7.
+
+Source: gossipsub v1.1 "The Score Function", with go-libp2p-pubsub `score.go` where the text leaves room (a penalty
+threshold for P7; positive scores are forgotten when a peer leaves, others are kept). A score is computed when it is
+asked for after something changed, so a message costs a few counters.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import final
+
+from .gossip_params import ScoreParams, TopicScoreParams
+from .peer_id import PeerId
+
+_SITE_PREFIX_BITS = 64
+"""An IPv6 host can take any address of its /64, so the /64 is counted too (go `getIPs`)."""
+
+
+@dataclass(slots=True, eq=False)
+class TopicStats:
+    """One peer in one topic; counters decay, `graft_us` is valid while in the mesh."""
+
+    params: TopicScoreParams
+    in_mesh: bool = False
+    graft_us: int = 0
+    mesh_time_us: int = 0
+    first_deliveries: float = 0
+    mesh_deliveries: float = 0
+    mesh_deliveries_active: bool = False
+    mesh_failure_penalty: float = 0
+    invalid_deliveries: float = 0
+
+    @property
+    def deficit(self) -> float:
+        """How far P3 falls short, 0 while it does not apply."""
+        if not self.mesh_deliveries_active:
+            return 0
+        return max(0, self.params.mesh_message_deliveries_threshold - self.mesh_deliveries)
+
+    def score(self) -> float:
+        """The topic's part of the score."""
+        params = self.params
+        total = self.first_deliveries * params.first_message_deliveries_weight
+        if self.in_mesh:
+            quanta = self.mesh_time_us // params.time_in_mesh_quantum_us
+            total += min(quanta, params.time_in_mesh_cap) * params.time_in_mesh_weight
+        if params.mesh_message_deliveries_weight:
+            total += self.deficit**2 * params.mesh_message_deliveries_weight
+        total += self.mesh_failure_penalty * params.mesh_failure_penalty_weight
+        total += self.invalid_deliveries**2 * params.invalid_message_deliveries_weight
+        return total * params.topic_weight
+
+    def leave_mesh(self) -> None:
+        """The peer is pruned: what it owed stays on its account (P3b)."""
+        self.mesh_failure_penalty += self.deficit**2
+        self.in_mesh = self.mesh_deliveries_active = False
+
+    def decay(self, now_us: int, intervals: int, to_zero: float) -> bool:
+        """So many decay intervals passed; True if the score may be another."""
+        params, moved = self.params, self.in_mesh
+        if self.first_deliveries:
+            self.first_deliveries = _faded(
+                self.first_deliveries, params.first_message_deliveries_decay**intervals, to_zero
+            )
+            moved = True
+        if self.mesh_deliveries:
+            self.mesh_deliveries = _faded(
+                self.mesh_deliveries, params.mesh_message_deliveries_decay**intervals, to_zero
+            )
+            moved = True
+        if self.mesh_failure_penalty:
+            self.mesh_failure_penalty = _faded(
+                self.mesh_failure_penalty, params.mesh_failure_penalty_decay**intervals, to_zero
+            )
+            moved = True
+        if self.invalid_deliveries:
+            self.invalid_deliveries = _faded(
+                self.invalid_deliveries, params.invalid_message_deliveries_decay**intervals, to_zero
+            )
+            moved = True
+        if self.in_mesh:
+            self.mesh_time_us = now_us - self.graft_us
+            if self.mesh_time_us > params.mesh_message_deliveries_activation_us:
+                self.mesh_deliveries_active = True
+        return moved
+
+
+@dataclass(slots=True, eq=False)
+class PeerStats:
+    """One peer; `cached` is its score unless `changed`."""
+
+    topics: dict[str, TopicStats] = field(default_factory=dict[str, TopicStats])
+    ips: tuple[str, ...] = ()
+    app_score: float = 0
+    penalty: float = 0
+    cached: float = 0
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Retained:
+    stats: PeerStats
+    until_us: int
+
+
+@final
+class Scores:
+    """The scores of one router's peers."""
+
+    def __init__(self, params: ScoreParams) -> None:
+        self._params = params
+        self._connected: dict[PeerId, PeerStats] = {}
+        self._retained: dict[PeerId, _Retained] = {}
+        self._by_ip: dict[str, dict[PeerId, PeerStats]] = {}
+        self._app: dict[PeerId, float] = {}
+
+    def connect(self, peer: PeerId, ip: str) -> PeerStats:
+        """The stats of a peer that arrived, with what is remembered of it."""
+        retained = self._retained.pop(peer, None)
+        stats = PeerStats() if retained is None else retained.stats
+        if retained is not None:
+            self._leave_ips(peer, stats)
+        stats.app_score = self._app.get(peer, 0)
+        stats.ips = tuple(_counted(ip))
+        stats.changed = True
+        self._connected[peer] = stats
+        for own in stats.ips:
+            self._by_ip.setdefault(own, {})[peer] = stats
+            self._neighbours_changed(own)
+        return stats
+
+    def disconnect(self, peer: PeerId, now_us: int) -> None:
+        """The peer left: a good score is forgotten, another kept for `retain_score_us`."""
+        stats = self._connected.pop(peer, None)
+        if stats is None:
+            return
+        if self.score(stats) > 0:
+            self._leave_ips(peer, stats)
+            return
+        for topic in stats.topics.values():
+            topic.first_deliveries = 0
+            if topic.in_mesh:
+                topic.leave_mesh()
+        stats.changed = True
+        self._retained[peer] = _Retained(stats, now_us + self._params.retain_score_us)
+        while len(self._retained) > self._params.max_retained:
+            oldest = next(iter(self._retained))
+            self._leave_ips(oldest, self._retained.pop(oldest).stats)
+
+    def score(self, stats: PeerStats) -> float:
+        """The score, from the counters as they are."""
+        if stats.changed:
+            stats.cached = self._compute(stats)
+            stats.changed = False
+        return stats.cached
+
+    def _compute(self, stats: PeerStats) -> float:
+        params = self._params
+        score = 0.0
+        for topic in stats.topics.values():
+            score += topic.score()
+        if params.topic_score_cap:
+            score = min(score, params.topic_score_cap)
+        score += stats.app_score * params.app_specific_weight
+        for ip in stats.ips:
+            surplus = len(self._by_ip[ip]) - params.ip_colocation_factor_threshold
+            if surplus > 0:
+                score += surplus**2 * params.ip_colocation_factor_weight
+        excess = stats.penalty - params.behaviour_penalty_threshold
+        if excess > 0:
+            score += excess**2 * params.behaviour_penalty_weight
+        return score
+
+    def set_app_score(self, peer: PeerId, value: float) -> None:
+        """P5; remembered as long as the router lives, since the application says it of few peers."""
+        if value:
+            self._app[peer] = value
+        else:
+            self._app.pop(peer, None)
+        stats = self._connected.get(peer)
+        if stats is not None:
+            stats.app_score = value
+            stats.changed = True
+
+    def penalise(self, stats: PeerStats, count: int = 1) -> None:
+        """P7."""
+        stats.penalty += count
+        stats.changed = True
+
+    def graft(self, stats: PeerStats, topic: str, now_us: int) -> None:
+        """The peer is in the mesh of `topic` now."""
+        entry = self._topic(stats, topic)
+        if entry is not None:
+            entry.in_mesh, entry.graft_us, entry.mesh_time_us = True, now_us, 0
+            entry.mesh_deliveries_active = False
+            stats.changed = True
+
+    def prune(self, stats: PeerStats, topic: str) -> None:
+        """The peer is in the mesh of `topic` no more."""
+        entry = stats.topics.get(topic)
+        if entry is not None and entry.in_mesh:
+            entry.leave_mesh()
+            stats.changed = True
+
+    def first_delivery(self, stats: PeerStats, topic: str) -> None:
+        """The peer sent us a valid message before anybody else did (P2, P3)."""
+        entry = self._topic(stats, topic)
+        if entry is not None:
+            cap = entry.params.first_message_deliveries_cap
+            entry.first_deliveries = min(entry.first_deliveries + 1, cap)
+            self._mesh_delivery(entry)
+            stats.changed = True
+
+    def near_first_delivery(self, stats: PeerStats, topic: str, late_us: int) -> None:
+        """The peer sent us a valid message `late_us` after it was validated, 0 for before (P3)."""
+        entry = self._topic(stats, topic)
+        if entry is not None and late_us <= entry.params.mesh_message_deliveries_window_us:
+            self._mesh_delivery(entry)
+            stats.changed = True
+
+    def _mesh_delivery(self, entry: TopicStats) -> None:
+        if entry.in_mesh:
+            entry.mesh_deliveries = min(entry.mesh_deliveries + 1, entry.params.mesh_message_deliveries_cap)
+
+    def invalid_delivery(self, stats: PeerStats, topic: str) -> None:
+        """The peer sent us an invalid message (P4)."""
+        entry = self._topic(stats, topic)
+        if entry is not None:
+            entry.invalid_deliveries += 1
+            stats.changed = True
+
+    def decay(self, now_us: int, intervals: int = 1) -> None:
+        """So many decay intervals passed; peers that left do not fade, or leaving would clear their name."""
+        params = self._params
+        for stats in self._connected.values():
+            for entry in stats.topics.values():
+                if entry.decay(now_us, intervals, params.decay_to_zero):
+                    stats.changed = True
+            if stats.penalty:
+                factor = params.behaviour_penalty_decay**intervals
+                stats.penalty = _faded(stats.penalty, factor, params.decay_to_zero)
+                stats.changed = True
+        while self._retained:
+            oldest, retained = next(iter(self._retained.items()))
+            if retained.until_us > now_us:
+                break
+            del self._retained[oldest]
+            self._leave_ips(oldest, retained.stats)
+
+    def _topic(self, stats: PeerStats, topic: str) -> TopicStats | None:
+        entry = stats.topics.get(topic)
+        if entry is None:
+            params = self._params.of_topic(topic)
+            if params is not None:
+                entry = stats.topics[topic] = TopicStats(params)
+        return entry
+
+    def _leave_ips(self, peer: PeerId, stats: PeerStats) -> None:
+        for ip in stats.ips:
+            group = self._by_ip[ip]
+            group.pop(peer, None)
+            if group:
+                self._neighbours_changed(ip)
+            else:
+                del self._by_ip[ip]
+        stats.ips = ()
+
+    def _neighbours_changed(self, ip: str) -> None:
+        for stats in self._by_ip[ip].values():
+            stats.changed = True
+
+
+def _faded(value: float, factor: float, to_zero: float) -> float:
+    value *= factor
+    return value if value >= to_zero else 0.0
+
+
+def _counted(ip: str) -> Iterator[str]:
+    """The names under which an address is counted: none for loopback or no address."""
+    if not ip:
+        return
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return
+    if address.is_loopback:
+        return
+    yield str(address)
+    if address.version == 6:
+        yield str(ipaddress.ip_network((address, _SITE_PREFIX_BITS), strict=False))
