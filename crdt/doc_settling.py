@@ -23,12 +23,18 @@ class Settling:
         self._presence = presence
         self._writable = writable
         self._touched: set[tuple[Number, Key | None]] = set()
+        self._inserted: dict[Number, list[Insertion]] = {}
         self.stale: set[tuple[Number, Key]] = set()
         """Keys and elements where what is cleared may have changed."""
 
     def touch(self, number: Number, key: Key | None = None) -> None:
         """Something changed in a container, or at one key of it."""
         self._touched.add((number, key))
+
+    def inserted(self, run: Insertion) -> None:
+        """New elements, which may be cleared already."""
+        self.touch(run.container)
+        self._inserted.setdefault(run.container, []).append(run)
 
     def tag(self, deletion: Deletion, found: Runs) -> None:
         """Add runs to a deletion, in any order, overlapping or not."""
@@ -104,6 +110,9 @@ class Settling:
         for number, key in self.stale:
             self._clear_below(number, key)
         self.stale.clear()
+        for number, runs in self._inserted.items():
+            self._clear(self._writable(number), runs)
+        self._inserted.clear()
         touched, self._touched = self._touched, set()
         for number, key in self._deleted_around(touched):
             self._revive(number, key)
@@ -115,17 +124,19 @@ class Settling:
             node = self._nodes[stack.pop()]
             self.touch(node.number)
             if isinstance(node, ListNode | TextNode):
-                self._clear(self._writable(node.number))
+                self._clear(self._writable(node.number), node.insertions)
             if isinstance(node, Holder):
                 for inner, cell in node.cells.items():
                     if isinstance(node, ListNode):
                         self.touch(node.number, inner)
                     stack.extend(cell.children.values())
 
-    def _clear(self, node: AnyNode) -> None:
+    def _clear(self, node: AnyNode, runs: Iterable[Insertion]) -> None:
         assert isinstance(node, ListNode | TextNode)
         bounds = self._presence.bounds(node.number)
-        for run in node.insertions:
+        if not bounds and not node.cleared:
+            return
+        for run in runs:
             if (cleared := below(run, bounds)) != (run.first in node.cleared):
                 (node.cleared.add if cleared else node.cleared.remove)(run.first)
                 node.fugue.spans.hide(run.first, run.count, 1 if cleared else -1)

@@ -30,7 +30,7 @@ from .doc_ops import (
     RemoveMembers,
     Undo,
 )
-from .doc_presence import Presence, below
+from .doc_presence import Presence
 from .doc_references import DeadError, MissingError, References
 from .doc_settling import Settling
 from .dots import Dot
@@ -183,13 +183,9 @@ class Document:
             node.append(operation.text)
         elif isinstance(node, ListNode) and isinstance(operation, InsertValues):
             node.values.extend(operation.values)
-        hides = 0 if insertion.active else 1
-        if below(insertion, self.presence.bounds(node.number)):
-            node.cleared.add(insertion.first)
-            hides += 1
-        if hides:
-            node.fugue.spans.hide(insertion.first, insertion.count, hides)
-        self._settling.touch(node.number)
+        if not insertion.active:
+            node.fugue.spans.hide(insertion.first, insertion.count, 1)
+        self._settling.inserted(insertion)
         return insertion
 
     def _tag(self, deletion: Deletion, ranges: Iterable[ElementRange]) -> None:

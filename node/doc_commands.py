@@ -7,11 +7,11 @@ from latticework.crdt import DocumentEditor, DocumentPath, Input, Json
 from latticework.wire import LocalError
 
 from .account import space_of
-from .api.documents import Doc
-from .api.spaces import Space
 from .app import Node
+from .documents import Doc
 from .exits import EXIT_CONFLICT, EXIT_USAGE
 from .frames import Data
+from .handles import Space
 from .requests import Caller, Command, ControlError, Request, text
 
 DEFAULT_SPACE = "home"

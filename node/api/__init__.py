@@ -10,8 +10,8 @@
 Everything is for trio. Reading is immediate and never waits; writing returns when the change is on the disk.
 """
 
-from .documents import Counter, Doc, DocChange, List, Set, Text
+from ..documents import Counter, Doc, DocChange, List, Set, Text
+from ..handles import Space
 from .node import Node
-from .spaces import Space
 
 __all__ = ["Counter", "Doc", "DocChange", "List", "Node", "Set", "Space", "Text"]

@@ -16,10 +16,10 @@ from .. import app, report
 from ..control import ControlServer
 from ..daemon import DaemonOptions, home_node
 from ..frames import Data
+from ..handles import Space
 from ..home import Home, HomeLock
 from ..identity import create_identity
 from ..system import SystemClock, SystemRng, WorkerThreads
-from .spaces import Space
 
 _NAME_BYTES = 64
 

@@ -12,7 +12,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from latticework.node.control import receive_frame
+from latticework.node.requests import receive_frame
 from latticework.wire import MalformedError
 
 from .conftest import free_ports

@@ -8,10 +8,10 @@ import trio
 from latticework.crdt import DocOperations, Documents
 from latticework.wire import EntryId, LocalError, StoreError
 
-from .. import app, space
-from ..account import space_of
-from ..runner import SpaceRunner
+from . import app, space
+from .account import space_of
 from .documents import Doc
+from .runner import SpaceRunner
 
 _OPEN_S = 30.0
 """A store that does not open within this time has a problem to tell."""

@@ -11,7 +11,7 @@ from latticework.crdt import DocOperations, DocumentEditor, DocumentPath, Docume
 from latticework.crdt.doc_values import Member
 from latticework.wire import EntryId, LogId
 
-from ..runner import SpaceRunner
+from .runner import SpaceRunner
 
 type Step = str | int
 _UNDO_STEPS = 1000
