@@ -3,7 +3,8 @@
 
     uv run --all-groups python bench/crdt_text.py [--quick] [--ours-only]
 
-The trace: "B4", 260,000 edits of one paper.
+Each line: name, value, unit, peer, its value, ratio ours/theirs. Rates and times are of processor time.
+The trace is ../shared/data/editing-traces (CC BY 4.0); automerge, pycrdt and an entry per edit get a part of it.
 The peers run in environments of their own in the temporary directory, made on the first run: `uv pip install` in a
 virtual environment ($LATTICE_BENCH_CRDT, without our pins) and `npm install` beside it; what cannot be had is left out.
 """

@@ -7,6 +7,7 @@ from .containment import Attested, Contested, Judgement, judge
 from .doc_edit import DocumentEditor
 from .doc_ops import DocOperations
 from .doc_paths import DocumentError, DocumentPath, NoSuchPathError, WrongKindError
+from .doc_undo import Undoable, undoable
 from .doc_values import Atom, Count, Input
 from .doc_view import DocumentView, Json
 from .documents import Documents
@@ -128,6 +129,7 @@ __all__ = [
     "Statement",
     "Stored",
     "Symlink",
+    "Undoable",
     "Value",
     "Waiting",
     "Write",
@@ -156,6 +158,7 @@ __all__ = [
     "signature_verifies",
     "stable_frontier",
     "state_root",
+    "undoable",
     "write_batch",
     "write_entry",
 ]

@@ -68,19 +68,30 @@ class Node:
 
 
 class Holder(Node):
-    """A container of cells."""
+    """A container of cells. A copy borrows them from the original, and copies each before it changes it."""
 
-    __slots__ = ("cells",)
+    __slots__ = ("_borrowed", "cells")
 
     def __init__(self, number: Number, parent: Number, key: Key, depth: int) -> None:
         super().__init__(number, parent, key, depth)
         self.cells: dict[Key, Cell] = {}
+        self._borrowed: set[Key] = set()
 
     def cell(self, key: Key) -> Cell:
-        """The cell at `key`, made if need be."""
+        """The cell at `key` to be changed, made if need be."""
         if (cell := self.cells.get(key)) is None:
-            cell = self.cells[key] = Cell()
+            cell = self.cells[key] = self._new_cell(key)
+        elif key in self._borrowed:
+            self._borrowed.discard(key)
+            cell = self.cells[key] = cell.copy()
         return cell
+
+    def _new_cell(self, key: Key) -> Cell:  # noqa: ARG002 - an element of a list begins with its value
+        return Cell()
+
+    def borrow(self, original: "Holder") -> None:
+        """Begin with the cells of `original`, which stay as they are."""
+        self.cells, self._borrowed = original.cells.copy(), set(original.cells)
 
 
 @final
@@ -92,7 +103,7 @@ class MapNode(Holder):
 
     def copy(self) -> "MapNode":
         other = MapNode(self.number, self.parent, self.key, self.depth)
-        other.cells = {key: cell.copy() for key, cell in self.cells.items()}
+        other.borrow(self)
         return other
 
 
@@ -125,7 +136,7 @@ class Sequence(Holder):
         self.insertions.append(insertion)
 
     def _copy_into(self, other: "Sequence") -> None:
-        other.cells = {key: cell.copy() for key, cell in self.cells.items()}
+        other.borrow(self)
         other.cleared = self.cleared.copy()
         other.firsts, other.insertions = self.firsts[:], self.insertions.copy()
         other.fugue = self.fugue.copy(other.rank)
@@ -171,11 +182,11 @@ class ListNode(Sequence):
         self.values: list[Value] = []
         self.deletions: dict[int, list[Deletion]] = {}
 
-    def element_cell(self, element: int) -> Cell:
-        """The cell of an element; its first write is the value it was inserted with."""
-        if (cell := self.cells.get(element)) is None:
-            cell = self.cells[element] = Cell()
-            cell.register.add(Initial(self.insertion_of(element), self.values[element]))
+    def _new_cell(self, key: Key) -> Cell:
+        """The first write of an element is the value it was inserted with."""
+        assert isinstance(key, int)
+        cell = Cell()
+        cell.register.add(Initial(self.insertion_of(key), self.values[key]))
         return cell
 
     def deletion_bound(self, element: int) -> Bound:

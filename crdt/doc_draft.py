@@ -21,7 +21,14 @@ from .documents import Documents
 from .dots import Dot
 from .fugue import END, START, Origin
 from .operations import Key, Number
-from .params import MAX_DOCUMENT_CONTAINERS, MAX_ENTRY_REFERENCES, MAX_INSERT_CHARACTERS, MAX_OPS_PER_ENTRY, MAX_RANGES
+from .params import (
+    MAX_DELETED_ELEMENTS,
+    MAX_DOCUMENT_CONTAINERS,
+    MAX_ENTRY_REFERENCES,
+    MAX_INSERT_CHARACTERS,
+    MAX_OPS_PER_ENTRY,
+    MAX_RANGES,
+)
 
 type Anchors = tuple[ElementRef | None, bool, ElementRef | None]
 """Parent, side and right origin of an insertion, as an operation says them."""
@@ -32,10 +39,12 @@ class Draft:
     """The operations so far, tried on a copy of the document."""
 
     def __init__(self, documents: Documents, name: str) -> None:
+        self._documents, self._version = documents, documents.version
         self._document, self.entry = documents.draft(name)
         self._view = DocumentView(self._document)
         self._entries: dict[bytes, int] = {self.entry.id: 0}
         self._containers: dict[tuple[int, Key, Kind], int] = {}
+        self._deleted = 0
         self.typing: tuple[DocumentPath, Number] | None = None
         """The text that was found last; forgotten when an operation may have changed where paths lead."""
 
@@ -46,7 +55,9 @@ class Draft:
         return self._document
 
     def settle(self) -> None:
-        """Try the operations that were added since the last time."""
+        """Try the operations that were added since the last time; raises DocumentError if that is too late."""
+        if self._version != self._documents.version:
+            raise DocumentError("the documents changed while they were edited; begin another edit")
         if len(self.entry.states) < len(self.operations):
             self._document.integrate(self.entry)
 
@@ -154,6 +165,12 @@ class Draft:
         parent = None if origin.parent == START else self.element(node, origin.parent)
         right = None if origin.left_side or origin.right == END else self.element(node, origin.right)
         return parent, origin.left_side, right
+
+    def count_deleted(self, runs: list[tuple[int, int]]) -> None:
+        """Refuse deletions that nobody would obey."""
+        self._deleted += sum(count for _, count in runs)
+        if self._deleted > MAX_DELETED_ELEMENTS:
+            raise DocumentError(f"more than {MAX_DELETED_ELEMENTS} elements deleted in one edit; make it in parts")
 
     def extend_deletion(self, node: ListNode | TextNode, runs: list[tuple[int, int]]) -> bool:
         """Add `runs` to the last operation, if that deleted elements of the same container."""

@@ -51,6 +51,7 @@ from .params import MAX_DOCUMENT_NAME_BYTES, MAX_EDIT_BYTES, MAX_INSERT_VALUES, 
 class DocumentEditor:
     """Edits of the document `name`. `log` is the log they will be written to: only its operations are undone unasked.
 
+    An editor is for the moment: once anything was applied to the documents, it raises a DocumentError.
     Every call raises a DocumentError, and then does nothing: NoSuchPathError where nothing stands at the path or an
     index is out of range, WrongKindError where something else stands there or the value cannot be written. Only what
     turns out too large half-way leaves an editor in pieces: begin another.
@@ -302,6 +303,7 @@ class DocumentEditor:
         draft = self._draft
         if isinstance(node, ListNode):
             draft.typing = None
+        draft.count_deleted(runs)
         if not runs or draft.extend_deletion(node, runs):
             return
         ranges = draft.ranges(node, runs)

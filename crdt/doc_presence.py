@@ -72,11 +72,12 @@ class Presence:
             if not isinstance(holder, ListNode) or not isinstance(key, int):
                 return []
             return [self._candidate(None, holder.values[key])]
-        result = dict.fromkeys(self._candidate(cell, head.value) for head in self.heads(number, key))
-        for kind, child in sorted(cell.children.items()):
-            if self.has_content(child):
-                result.setdefault(Candidate(None, kind, child))
-        return list(result)
+        found = [self._candidate(cell, head.value) for head in self.heads(number, key)]
+        found += [Candidate(None, kind, at) for kind, at in sorted(cell.children.items()) if self.has_content(at)]
+        result: dict[tuple[object, Kind | None], Candidate] = {}
+        for candidate in found:
+            result.setdefault((identity(candidate.scalar), candidate.kind), candidate)
+        return list(result.values())
 
     @staticmethod
     def _candidate(cell: Cell | None, value: Scalar | Make | Absent) -> Candidate:

@@ -9,7 +9,7 @@ from typing import final
 
 from latticework.wire import EntryId
 
-from .containers import NODES, AnyNode, Cell, ListNode, MapNode, Node, TextNode
+from .containers import NODES, AnyNode, Holder, ListNode, MapNode, Node, TextNode
 from .doc_ops import Container, ElementRange, ElementRef, Kind, OperationRef
 from .dots import Dot
 from .operations import Applied, Insertion, Number, State, Waiting
@@ -150,16 +150,14 @@ class References:
         found = parent.cells.get(key)
         if found is not None and (child := found.children.get(kind)) is not None:
             return child
-        cell = self._cell(number, key)
+        cell = self._holder(number).cell(key)
         child = cell.children[kind] = len(self._nodes)
         self._nodes.append(NODES[kind](child, number, key, parent.depth + 1))
         if self.owned is not None:
             self.owned.add(child)
         return child
 
-    def _cell(self, number: Number, key: str | int) -> Cell:
+    def _holder(self, number: Number) -> Holder:
         node = self.writable(number)
-        if isinstance(node, ListNode) and isinstance(key, int):
-            return node.element_cell(key)
-        assert isinstance(node, MapNode)
-        return node.cell(key)
+        assert isinstance(node, Holder)
+        return node

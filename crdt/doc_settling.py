@@ -23,6 +23,7 @@ class Settling:
         self._presence = presence
         self._writable = writable
         self._touched: set[tuple[Number, Key | None]] = set()
+        self._toggled: dict[State, bool] = {}
         self._inserted: dict[Number, list[Insertion]] = {}
         self.stale: set[tuple[Number, Key]] = set()
         """Keys and elements where what is cleared may have changed."""
@@ -38,7 +39,8 @@ class Settling:
 
     def tag(self, deletion: Deletion, found: Runs) -> None:
         """Add runs to a deletion, in any order, overlapping or not."""
-        if deletion.active and deletion.runs:
+        effective = self._toggled.get(deletion, deletion.active)
+        if effective:
             self._hide(deletion, deletion.runs, -1)
         old = deletion.runs
         deletion.runs = _union(old + found)
@@ -49,7 +51,7 @@ class Settling:
                 for element in range(first, first + count):
                     if element not in known:
                         node.deletions.setdefault(element, []).append(deletion)
-        if deletion.active:
+        if effective:
             self._hide(deletion, deletion.runs, 1)
 
     def extend(self, deletion: Deletion, found: Runs) -> None:
@@ -78,13 +80,16 @@ class Settling:
             return []
         return [key for first, count in runs for key in range(first, first + count) if key in node.cells]
 
-    def toggled(self, state: State) -> None:
-        """`state`, which is no undo, became active or inactive."""
+    def toggled(self, state: State, *, was_active: bool) -> None:
+        """`state`, which is no undo, became active or inactive. Undoing it many times comes to one change."""
+        self._toggled.setdefault(state, was_active)
+
+    def _toggle(self, state: State) -> None:
         match state:
             case Write(container=number, key=key):
                 node = self._writable(number)
                 assert isinstance(node, Holder)
-                node.cells[key].toggled()
+                node.cell(key).toggled()
                 self.touch(number, key)
                 self.stale.add((number, key))
             case Insertion():
@@ -102,11 +107,15 @@ class Settling:
         node.fugue.spans.hide(run.first, run.count, -1 if run.active else 1)
         self.touch(node.number)
         for key in self._cells_in(node, [(run.first, run.count)]):
-            node.cells[key].toggled()
+            node.cell(key).toggled()
             self.touch(node.number, key)
 
     def settle(self) -> set[tuple[Number, Key | None]]:
         """Draw the conclusions; what was touched since the last time."""
+        for state, was_active in self._toggled.items():
+            if state.active != was_active:
+                self._toggle(state)
+        self._toggled.clear()
         for number, key in self.stale:
             self._clear_below(number, key)
         self.stale.clear()
@@ -169,7 +178,7 @@ class Settling:
         if alive != cell.revived:
             node = self._writable(number)
             assert isinstance(node, ListNode)
-            node.cells[element].revived = alive
+            node.cell(element).revived = alive
             node.fugue.spans.hide(element, 1, -REVIVED if alive else REVIVED)
 
 

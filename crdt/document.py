@@ -140,6 +140,8 @@ class Document:
                 return self._insert(entry, index, operation)
             case DeleteElements():
                 sequence = look.sequence(entry, index, operation.container)
+                if entry.deletes_too_much(index):
+                    raise DeadError
                 deletion = Deletion(entry, index, sequence.number, [])
                 self._tag(deletion, operation.ranges)
                 return deletion
@@ -211,7 +213,7 @@ class Document:
     ) -> Write:
         replaces = self._look.dots(entry, index, operation.replaces)
         write = Write(entry, index, node.number, key, operation.value, replaces, lww=operation.lww)
-        cell = node.element_cell(key) if isinstance(node, ListNode) and isinstance(key, int) else node.cell(key)
+        cell = node.cell(key)
         cell.written(write)
         self._settling.touch(node.number, key)
         if write.active and cell.children:
@@ -249,4 +251,4 @@ class Document:
         if isinstance(state, Reversal):
             self._block(state.target, -delta)
         else:
-            self._settling.toggled(state)
+            self._settling.toggled(state, was_active=was_active)

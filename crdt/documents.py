@@ -34,6 +34,8 @@ class Documents:
         self._documents: dict[str, Document] = {}
         self._void: set[EntryId] = set()
         self._seen: dict[LogId, int] = {}
+        self.version = 0
+        """Counts the times that anything was applied or made void."""
 
     def apply(
         self, entry: EntryId, hlc: int, log: LogId, seq: int, past: Mapping[LogId, int], content: DocOperations
@@ -47,6 +49,7 @@ class Documents:
             return {}
         applied = Applied(entry, hlc, log, seq, past, content, void=entry in self._void)
         self._entries[entry] = applied
+        self.version += 1
         self._seen[log] = max(seq, self._seen.get(log, seq))
         document = self._documents.get(content.document)
         if document is None:
@@ -56,6 +59,7 @@ class Documents:
     def set_void(self, entries: Mapping[EntryId, bool]) -> dict[str, frozenset[DocumentPath]]:
         """Entries lose their effect (True) or regain it (False), applied or not; what changed, as for `apply`."""
         touched: dict[str, Touched] = {}
+        self.version += 1
         for entry, void in entries.items():
             (self._void.add if void else self._void.discard)(entry)
             applied = self._entries.get(entry)
@@ -94,6 +98,21 @@ class Documents:
         """The operations of an entry that have, or had, an effect."""
         applied = self._entries.get(entry)
         return [] if applied is None else [state.id for state in applied.states if isinstance(state, State)]
+
+    def entries_of(self, name: str, log: LogId) -> list[Applied]:
+        """The entries of one log in the document `name` that are not void, in the order of the log."""
+        found = (entry for entry in self._entries.values() if entry.log == log and entry.content.document == name)
+        return sorted((entry for entry in found if not entry.void), key=lambda entry: entry.seq)
+
+    def copy_of(self, name: str) -> "Documents":
+        """The document `name` as it is now, for an edit that takes its time; costs as much as applying its entries."""
+        copy = Documents()
+        copy._void = set(self._void)
+        for entry in self._entries.values():
+            if entry.content.document == name:
+                copy.apply(entry.id, entry.hlc, entry.log, entry.seq, entry.past, entry.content)
+        copy._seen = dict(self._seen)
+        return copy
 
     def undos(self, name: str, target: Dot) -> list[Dot]:
         """The active undos of an operation."""

@@ -8,15 +8,13 @@ origin, the farther one first, then by id; left siblings by id.
 Elements are numbered as they arrive, so the numbers differ between replicas and only `rank` knows the ids. A run is
 stored once: an element that is missing from `_heads` is the right child of the number below it and shares its right
 origin. Whatever an operation says, it is one more node of the tree, so any two replicas that hold the same nodes agree.
-
-A search for the edge of a sibling's subtree walks down one path of run heads; it happens only where people insert
-concurrently at one place.
 """
 
 from bisect import bisect_right, insort
 from collections.abc import Callable
 from typing import NamedTuple, final
 
+from .fugue_edges import Edges, Place
 from .spans import Spans, Spot
 
 START = -1
@@ -50,6 +48,8 @@ class Fugue:
         self._head_numbers: list[int] = []
         self._right_kids: dict[int, list[int]] = {}
         self._left_kids: dict[int, list[int]] = {}
+        self._right_edges = Edges(self._from_left)
+        self._left_edges = Edges(self._from_right)
 
     def copy(self, rank: Callable[[int], Rank]) -> "Fugue":
         """An independent copy that asks another `rank`."""
@@ -58,6 +58,8 @@ class Fugue:
         other._heads, other._head_numbers = self._heads.copy(), self._head_numbers.copy()
         other._right_kids = {key: kids.copy() for key, kids in self._right_kids.items()}
         other._left_kids = {key: kids.copy() for key, kids in self._left_kids.items()}
+        other._right_edges = self._right_edges.copy(other._from_left)
+        other._left_edges = self._left_edges.copy(other._from_right)
         return other
 
     @property
@@ -106,14 +108,14 @@ class Fugue:
             kids = self._left_kids.get(parent)
             at = bisect_right(kids, self._rank(start), key=self._rank) if kids else 0
             if kids and at < len(kids):
-                spans.insert_before(spans.spot(self._leftmost(kids[at])), start, count)
+                spans.insert_before(spans.spot(self._left_edges.end(kids[at])), start, count)
             else:
                 spans.insert_before(spans.spot(parent), start, count)
         else:
             kids = self._siblings(parent)
             at = self._place(kids, origin.right, start) if kids else 0
             if kids and at:
-                spans.insert_after(spans.spot(self._rightmost(kids[at - 1])), start, count)
+                spans.insert_after(spans.spot(self._run_end(self._right_edges.end(kids[at - 1]))), start, count)
             elif parent == START:
                 spans.insert_first(start, count)
             else:
@@ -130,7 +132,13 @@ class Fugue:
         self.total = start + count
         self._heads[start] = origin
         self._head_numbers.append(start)
-        (self._left_kids if left_side else self._right_kids).setdefault(parent, []).insert(at, start)
+        kids = (self._left_kids if left_side else self._right_kids).setdefault(parent, [])
+        kids.insert(at, start)
+        if left_side and at == 0:
+            (self._left_edges.extend if len(kids) == 1 else self._left_edges.replace)(parent, start)
+        elif not left_side and at == len(kids) - 1 and parent != START:
+            above = self._run_head(parent)
+            (self._right_edges.extend if at == 0 else self._right_edges.replace)(above, start)
         self._last_right = parent if left_side else right
 
     def _has_right_kid(self, element: int) -> bool:
@@ -140,13 +148,14 @@ class Fugue:
         """The right children of `parent`; a run that goes on there is cut, so that its rest is one of them."""
         following = parent + 1
         if parent != START and following < self.total and following not in self._heads:
+            self._right_edges.insert(self._run_head(parent), following)
             self._heads[following] = Origin(parent, False, self._right_origin(parent))
             insort(self._head_numbers, following)
             self._right_kids[parent] = [following]
         return self._right_kids.get(parent)
 
     def _right_origin(self, element: int) -> int:
-        head = self._heads[self._head_numbers[bisect_right(self._head_numbers, element) - 1]]
+        head = self._heads[self._run_head(element)]
         return head.parent if head.left_side else head.right
 
     def _place(self, kids: list[int], right: int, start: int) -> int:
@@ -158,16 +167,16 @@ class Fugue:
 
         return bisect_right(kids, order(right, start), key=lambda kid: order(self._heads[kid].right, kid))
 
-    def _leftmost(self, element: int) -> int:
-        while kids := self._left_kids.get(element):
-            element = kids[0]
-        return element
+    def _run_head(self, element: int) -> int:
+        return self._head_numbers[bisect_right(self._head_numbers, element) - 1]
 
-    def _rightmost(self, element: int) -> int:
-        numbers = self._head_numbers
-        while True:
-            following = bisect_right(numbers, element)
-            element = numbers[following] - 1 if following < len(numbers) else self.total - 1
-            if not (kids := self._right_kids.get(element)):
-                return element
-            element = kids[-1]
+    def _run_end(self, head: int) -> int:
+        following = bisect_right(self._head_numbers, head)
+        return (self._head_numbers[following] if following < len(self._head_numbers) else self.total) - 1
+
+    def _from_left(self, element: int) -> Place:
+        return self.spans.spot(element)
+
+    def _from_right(self, element: int) -> Place:
+        block, span, offset = self.spans.spot(element)
+        return (-block, -span, -offset)

@@ -9,9 +9,9 @@ from typing import final
 
 from latticework.wire import EntryId, LogId
 
-from .doc_ops import DocOperations, Operation, Scalar, Value
+from .doc_ops import DeleteElements, DocOperations, Operation, Scalar, Value
 from .dots import Dot
-from .params import MAX_OPS_PER_ENTRY
+from .params import MAX_DELETED_ELEMENTS, MAX_OPS_PER_ENTRY
 
 type Number = int
 """A container's number on this replica; 0 is the root map."""
@@ -36,6 +36,20 @@ class Applied:
     states: "list[State | Waiting | None]" = field(default_factory=list["State | Waiting | None"])
     places: dict[int, tuple[Number, int]] = field(default_factory=dict[int, tuple[Number, int]])
     """Rows of the table that were looked up: the container, and the first operation that may use it."""
+
+    _counted: int = 0
+    _deleted: int = 0
+    _first_refused: int = MAX_OPS_PER_ENTRY
+
+    def deletes_too_much(self, index: int) -> bool:
+        """Whether the deletions up to the operation at `index` name more elements than one entry may delete."""
+        for operation in self.content.operations[self._counted : index + 1]:
+            self._counted += 1
+            if self._deleted <= MAX_DELETED_ELEMENTS and isinstance(operation, DeleteElements):
+                self._deleted += sum([item.count for item in operation.ranges])
+                if self._deleted > MAX_DELETED_ELEMENTS:
+                    self._first_refused = self._counted - 1
+        return index >= self._first_refused
 
     def say_last(self, operation: Operation) -> None:
         """Say something else in place of the last operation; a draft does."""

@@ -65,6 +65,8 @@ MAX_INSERT_VALUES = 8192
 """List elements that one operation inserts."""
 MAX_RANGES = 8192
 """Ranges of elements that one operation deletes."""
+MAX_DELETED_ELEMENTS = 512 << 10
+"""Elements that the deletions of one entry name in all; those after that have no effect, which bounds its cost."""
 MAX_ENTRY_REFERENCES = 8192
 """Other entries that the operations of one entry may name."""
 MAX_UNDO_DEPTH = 16

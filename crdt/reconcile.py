@@ -303,9 +303,17 @@ class Reconciler:
             if log is None or log in ranges or log not in self._heads:
                 continue
             last = min(wanted.last, self._heads[log].seq)
-            if wanted.first <= last:
-                ranges[log] = Range(log, wanted.first, last)
-        return [Serve(tuple(ranges.values()))]
+            if wanted.first > last:
+                continue
+            if wanted.first and wanted.after != self._check_at(session, log, wanted.first - 1):
+                session.requests.suspect(log, wanted.first - 1)
+                continue
+            ranges[log] = Range(log, wanted.first, last)
+        return [*self._go_on(), Serve(tuple(ranges.values()))]
+
+    def _check_at(self, session: _Session, log: LogId, seq: int) -> bytes | None:
+        entry = self._chains.entry_at(log, seq)
+        return None if entry is None else session.names.check(log, seq, entry)
 
     def _proofs_fingerprint(self, session: _Session) -> bytes:
         total = sum(salted_digest(session.key, proof) for proof in self._proofs)

@@ -83,11 +83,16 @@ class Compare:
 @record("sync-want-range")
 @dataclass(frozen=True, slots=True)
 class WantRange:
-    """Entries `first` to `last` of the log with this name."""
+    """Entries `first` to `last` of the log with this name.
+
+    `after` is the check of the asker's head before `first`, or null if it has none: a sender whose chain is another one
+    sends nothing of it.
+    """
 
     log: Annotated[bytes, Bytes(SYNC_NAME_BYTES)]
     first: Annotated[int, UInt(MAX_SEQ)]
     last: Annotated[int, UInt(MAX_SEQ)]
+    after: Annotated[bytes | None, Nullable(Bytes(SYNC_CHECK_BYTES))]
 
 
 @record("sync-want", tag=3)

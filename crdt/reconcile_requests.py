@@ -173,7 +173,8 @@ class Requests:
             if first > last:
                 del self._targets[name]
             elif name not in self._refused and len(ranges) < SYNC_MAX_WANT:
-                ranges.append(WantRange(name, first, last))
+                after = None if log is None or head is None else self._names.check(log, head.seq, head.id)
+                ranges.append(WantRange(name, first, last, after))
         return Want(tuple(ranges)) if ranges else None
 
     def _weigh(self, wanted: WantRange) -> None:

@@ -58,7 +58,7 @@ class HeadNames:
         self._key = key
         self._heads: dict[LogId, NamedHead] = {}
         self._logs: dict[bytes, LogId] = {}
-        self._news: set[LogId] = set()
+        self._news: dict[LogId, None] = {}
 
     def refresh(self, heads: Mapping[LogId, Head]) -> None:
         """Take over the frontier."""
@@ -68,7 +68,7 @@ class HeadNames:
                 named = self._named(log, head, None if known is None else known.name)
                 self._heads[log] = named
                 self._logs[named.name] = log
-                self._news.add(log)
+                self._news[log] = None
         if len(self._heads) > len(heads):
             for log in [log for log in self._heads if log not in heads]:
                 del self._logs[self._heads.pop(log).name]
@@ -92,9 +92,16 @@ class HeadNames:
         known = self._heads.get(log)
         return blake3(log, key=self._key).digest(SYNC_NAME_BYTES) if known is None else known.name
 
+    def check(self, log: LogId, seq: int, entry: EntryId) -> bytes:
+        """The check of any entry, as it is told of a head."""
+        return self._digest(log, seq, entry)[:SYNC_CHECK_BYTES]
+
+    def _digest(self, log: LogId, seq: int, entry: EntryId) -> bytes:
+        return blake3(log + seq.to_bytes(8) + entry, key=self._key).digest()
+
     def _named(self, log: LogId, head: Head, name: bytes | None) -> NamedHead:
         name = name or self.name(log)
-        digest = blake3(log + head.seq.to_bytes(8) + head.id, key=self._key).digest()
+        digest = self._digest(log, head.seq, head.id)
         key = (_CLOCK_MAX - head.hlc).to_bytes(8) + name
         return NamedHead(log, head.seq, head.id, name, key, int.from_bytes(digest), digest[:SYNC_CHECK_BYTES])
 

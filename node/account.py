@@ -80,17 +80,27 @@ class Account:
         """What a device of the account is told of our spaces."""
         return [SpaceOffer(known.genesis, known.name, known.epoch_secret) for known in self.spaces]
 
-    def named(self, name: str) -> KnownSpace:
-        """The one space of this name, or of an id that begins so; raises LocalError."""
+    def find(self, name: str) -> KnownSpace | None:
+        """The one space of this name, or of an id that begins so; raises LocalError if there are several.
+
+        Of several spaces of one name the only one that is held here is meant.
+        """
         matching = [known for known in self.spaces if known.name == name]
         if not matching and len(name) >= _ID_DIGITS:
             matching = [known for known in self.spaces if space_of(known).hex().startswith(name)]
-        if not matching:
-            names = ", ".join(sorted(known.name for known in self.spaces)) or "none yet"
-            raise LocalError(f"no device of yours has a space named {name!r}; there is: {names}")
+        if len(matching) > 1:
+            matching = [known for known in matching if known.held] or matching
         if len(matching) > 1:
             raise LocalError(f"several spaces are named {name!r}; give one's id instead (lattice space list)")
-        return matching[0]
+        return matching[0] if matching else None
+
+    def named(self, name: str) -> KnownSpace:
+        """As `find`, but there must be one; raises LocalError."""
+        found = self.find(name)
+        if found is None:
+            names = ", ".join(sorted(known.name for known in self.spaces)) or "none yet"
+            raise LocalError(f"no device of yours has a space named {name!r}; there is: {names}")
+        return found
 
     async def put_space(self, space: KnownSpace) -> None:
         """Remember a space, in place of what was known of it; raises StoreError."""

@@ -54,6 +54,7 @@ from .identity import NodeSecrets, renew_prekeys
 from .messages import SpaceOffer
 from .params import PREKEY_CHECK_S
 from .peers import Peers
+from .plain import PlainPeers
 from .runner import Shelves, SpaceRunner, World
 from .space import Space, SpaceIdentity
 from .spread import Spread
@@ -79,6 +80,8 @@ class Surroundings:
     state: StateStore
     watcher: Callable[[Path], Watcher]
     limits: Limits
+    plain_libp2p: bool = False
+    """Whether plain libp2p peers are accepted over Noise, for identify and ping; never for data of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Node:
             around.rng,
             around.threads,
             anonymous=AnonymousChannel(around.rng, around.kem),
+            plain=PlainPeers(self._transport, around.rng, AGENT, accept=around.plain_libp2p),
             limits=around.limits,
             agent=AGENT,
         )

@@ -22,7 +22,7 @@ from . import doc_commands, history, report
 from .account import space_of
 from .app import Node
 from .exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_PARTIAL, EXIT_UNREACHABLE
-from .frames import Data
+from .frames import Data, encode_frame
 from .pairing import Outcome
 from .requests import Caller, Command, ControlError, Request, absolute, text
 
@@ -100,7 +100,7 @@ class ControlServer:
 
     async def _answer(self, request: Request, caller: Caller) -> None:
         try:
-            result = await self._commands.get(str(request.get("do")), _unknown)(request, caller)
+            answer = encode_frame({"ok": await self._commands.get(str(request.get("do")), _unknown)(request, caller)})
         except LatticeError as error:
             await caller.event(error=_described(error))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -109,7 +109,7 @@ class ControlServer:
             _log.exception("command failed do=%s", request.get("do"))
             await caller.event(error={"code": "internal", "message": "a bug in this node; see its log", "exit": 1})
         else:
-            await caller.event(ok=result)
+            await caller.send(answer)
             if self._stopping:
                 self._stop()
 

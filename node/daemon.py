@@ -35,6 +35,7 @@ class DaemonOptions:
     listen: tuple[str, ...] = ()
     peers: tuple[str, ...] = ()
     mdns: bool = True
+    plain_libp2p: bool = False
     passphrase: str | None = None
 
 
@@ -86,6 +87,7 @@ async def home_node(home: Home, options: DaemonOptions) -> AsyncGenerator[Node]:
         state=StateFile(home.state, secrets.state_key, rng),
         watcher=FileWatcher,
         limits=Limits(),
+        plain_libp2p=options.plain_libp2p,
     )
     listen = _parsed(options.listen) or (await _default_address(),)
     seed = rng.random_bytes(32)

@@ -1,9 +1,12 @@
-"""The commands about documents: `doc new|get|set|delete|edit|list|watch`, and `space create|join|list`."""
+"""The commands about documents: `doc new|get|set|delete|edit|list|watch|undo|redo`, and `space create|join|list`."""
 
 import json
 from typing import cast, final
 
-from latticework.crdt import DocumentEditor, DocumentPath, Input, Json
+import trio
+
+from latticework.crdt import DocumentEditor, DocumentError, DocumentPath, Documents, DocumentView, Input, Json
+from latticework.crdt.containers import ListNode
 from latticework.wire import LocalError
 
 from .account import space_of
@@ -11,10 +14,15 @@ from .app import Node
 from .documents import Doc
 from .exits import EXIT_CONFLICT, EXIT_USAGE
 from .frames import Data
+from .groups import first_error
 from .handles import Space
+from .params import FIRST_CONTACT_S, OFFER_WAIT_S
 from .requests import Caller, Command, ControlError, Request, text
 
 DEFAULT_SPACE = "home"
+END = "-"
+"""The last step of a path that means the end of a list (RFC 6901)."""
+_INDEX_DIGITS = 10
 
 
 def commands(node: Node) -> dict[str, Command]:
@@ -28,6 +36,8 @@ def commands(node: Node) -> dict[str, Command]:
         "doc edit": documents.edit,
         "doc list": documents.list,
         "doc watch": documents.watch,
+        "doc undo": documents.undo,
+        "doc redo": documents.redo,
         "space create": documents.create,
         "space join": documents.join,
         "space list": documents.spaces,
@@ -42,13 +52,15 @@ class _Documents:
     async def new(self, request: Request, caller: Caller) -> Data:
         """Make a document."""
         del caller
-        doc = self._doc(request)
-        await self._space(request).hold()
+        space = await self._space(request, create=True)
+        doc = space.doc(text(request, "document"))
         content = _value(request)
         if not isinstance(content, dict):
             raise ControlError("usage", "a document is a JSON object: {...}", EXIT_USAGE)
         if doc.json():
             raise ControlError("conflict", f"there is a document {doc.name!r} already", EXIT_CONFLICT)
+        if not content:
+            raise ControlError("usage", "a document begins with something in it", EXIT_USAGE)
         fields = cast("dict[str, Input]", content)
 
         def fill(edit: DocumentEditor) -> None:
@@ -56,81 +68,114 @@ class _Documents:
                 edit.put((key,), value)
 
         await doc.change(fill)
-        return {"document": doc.name, "space": self._space(request).name}
+        return {"document": doc.name, "space": space.name}
 
     async def get(self, request: Request, caller: Caller) -> Data:
         """What stands at a path."""
         del caller
-        await self._space(request).hold(create=False)
-        doc, path = self._existing(request), _path(request)
+        doc = await self._existing(request)
+        path = _path(request, doc.view)
         value = doc.get(*path) if path else doc.json()
         conflicts: dict[str, Data] = {
-            "/" + "/".join(map(str, place)): [plain(version) for version in versions]
+            shown_path(place): [plain(version) for version in versions]
             for place, versions in doc.view.all_conflicts().items()
             if place[: len(path)] == path
         }
         return {"document": doc.name, "value": plain(value), "conflicts": conflicts}
 
     async def set(self, request: Request, caller: Caller) -> Data:
-        """Have a value at a path."""
+        """Have a value at a path, or at the end of a list."""
         del caller
-        doc, path, value = self._doc(request), _path(request), _value(request)
-        if not path:
-            raise ControlError("usage", "say where: a path such as /title", EXIT_USAGE)
-        await doc.put(path, cast("Input", value))
+        space = await self._space(request, create=True)
+        doc, value = space.doc(text(request, "document")), cast("Input", _value(request))
+
+        def write(edit: DocumentEditor) -> None:
+            path = _path(request, edit.view)
+            if not path:
+                raise ControlError("usage", "say where: a path such as /title", EXIT_USAGE)
+            if path[-1] == END and isinstance(elements := _container(edit.view, path[:-1]), ListNode):
+                edit.insert(path[:-1], elements.fugue.shown, [value])
+            else:
+                edit.put(path, value)
+
+        await doc.change(write)
         return {"document": doc.name}
 
     async def delete(self, request: Request, caller: Caller) -> Data:
         """Remove what stands at a path, or everything."""
         del caller
-        await self._space(request).hold(create=False)
-        doc, path = self._existing(request), _path(request)
+        doc = await self._existing(request)
 
-        def empty(edit: DocumentEditor) -> None:
-            for key in edit.view.json():
-                edit.delete((key,))
+        def remove(edit: DocumentEditor) -> None:
+            path = _path(request, edit.view)
+            for place in [path] if path else [(key,) for key in edit.view.json()]:
+                edit.delete(place)
 
-        if path:
-            await doc.delete(*path)
-        else:
-            await doc.change(empty)
+        await doc.change(remove)
         return {"document": doc.name}
 
     async def edit(self, request: Request, caller: Caller) -> Data:
         """Give a text to the caller's editor and take what it left; what others write meanwhile is merged with it."""
-        await self._space(request).hold(create=False)
-        doc, path = self._existing(request), _path(request)
-        before = str(doc.text(*path))
+        doc = await self._existing(request)
+        path = _path(request, doc.view)
         async with doc.edit() as edit:
+            before = edit.view.text(path)
             await caller.event(event="text", text=before)
             answer = await caller.receive()
             after = None if answer is None else answer.get("text")
-            if isinstance(after, str) and after != before:
+            changed = isinstance(after, str) and after != before
+            if isinstance(after, str) and changed:
                 edit.set_text(path, after)
-        return {"document": doc.name, "changed": isinstance(after, str) and after != before}
+        return {"document": doc.name, "changed": changed}
+
+    async def undo(self, request: Request, caller: Caller) -> Data:
+        """Take this device's newest change back."""
+        del caller
+        doc = await self._existing(request, gone=True)
+        if not await doc.undo():
+            raise LocalError(f"this device changed nothing in {doc.name!r} that could be undone")
+        return {"document": doc.name}
+
+    async def redo(self, request: Request, caller: Caller) -> Data:
+        """Take the last undo back."""
+        del caller
+        doc = await self._existing(request, gone=True)
+        if not await doc.redo():
+            raise LocalError(f"this device undid nothing in {doc.name!r} since its last change")
+        return {"document": doc.name}
 
     async def list(self, request: Request, caller: Caller) -> Data:
         """Every document."""
         del caller
         wanted = request.get("space")
-        found: list[Data] = []
-        for runner in self._node.runners.values():
-            if runner.space is not None and wanted in {None, runner.name}:
-                documents = runner.space.documents
-                found += [
-                    {"document": name, "space": runner.name, "conflicts": len(documents.document(name).all_conflicts())}
-                    for name in documents.names()
-                ]
-        return found
+        if wanted is not None or not self._node.runners:
+            try:
+                space = await self._space(request, create=False)
+            except LocalError:
+                if wanted is not None:
+                    raise
+                return []
+            return _listed(space.name, space.read())
+        runners = [runner for runner in self._node.runners.values() if runner.space is not None]
+        return [item for r in runners if r.space is not None for item in _listed(r.name, r.space.documents)]
 
     async def watch(self, request: Request, caller: Caller) -> Data:
         """Tell every change until the caller goes away."""
-        doc = self._doc(request)
-        await self._space(request).hold()
+        space = await self._space(request, create=False)
+        doc = space.doc(text(request, "document"))
+        changes = doc.changes()
         await caller.event(event="document", paths=[], value=plain(doc.json()))
-        async for change in doc.changes():
-            paths: list[Data] = ["/" + "/".join(map(str, path)) for path in sorted(change.paths, key=str)]
-            await caller.event(event="document", paths=paths, value=plain(doc.json()))
+        with first_error():
+            async with trio.open_nursery() as nursery:
+
+                async def until_gone() -> None:
+                    await caller.receive()
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(until_gone)
+                async for change in changes:
+                    paths: list[Data] = [shown_path(path) for path in sorted(change.paths, key=str)]
+                    await caller.event(event="document", paths=paths, value=plain(doc.json()))
         return None
 
     async def create(self, request: Request, caller: Caller) -> Data:
@@ -154,27 +199,45 @@ class _Documents:
                 "space": space_of(known).hex(),
                 "held": known.held,
                 "folder": known.folder is not None,
-                "documents": len(Space(self._node, known.name).documents()),
+                "documents": len(Space(self._node, space_of(known).hex()).documents()),
             }
             for known in self._node.account.spaces
         ]
 
-    def _space(self, request: Request) -> Space:
+    async def _space(self, request: Request, *, create: bool) -> Space:
+        """The space that is meant: the one named, else the only one there is, else `home`."""
         name = request.get("space")
-        if isinstance(name, str):
-            return Space(self._node, name)
+        if not isinstance(name, str):
+            name = await self._usual(create=create)
+        return await Space(self._node, name).hold(create=create)
+
+    async def _usual(self, *, create: bool) -> str:
         known = self._node.account.spaces
-        return Space(self._node, known[0].name if len(known) == 1 else DEFAULT_SPACE)
+        if not known and len(self._node.roster.members) > 1:
+            with trio.move_on_after(OFFER_WAIT_S if create else FIRST_CONTACT_S):
+                while not (known := self._node.account.spaces):
+                    await self._node.changed()
+        if len(known) == 1:
+            return known[0].name
+        if known and not create and all(space.name != DEFAULT_SPACE for space in known):
+            raise LocalError(f"say which space with --space: {', '.join(sorted(space.name for space in known))}")
+        return DEFAULT_SPACE
 
-    def _doc(self, request: Request) -> Doc:
-        return self._space(request).doc(text(request, "document"))
-
-    def _existing(self, request: Request) -> Doc:
-        doc = self._doc(request)
-        if not doc.json():
-            known = ", ".join(self._space(request).documents()) or "none yet"
-            raise LocalError(f"there is no document {doc.name!r} in {self._space(request).name!r}; there is: {known}")
+    async def _existing(self, request: Request, *, gone: bool = False) -> Doc:
+        """The document that is meant; `gone` allows one that holds nothing any more."""
+        space = await self._space(request, create=False)
+        doc = space.doc(text(request, "document"))
+        if not gone and not doc.json():
+            known = ", ".join(space.documents()) or "none yet"
+            raise LocalError(f"there is no document {doc.name!r} in {space.name!r}; there is: {known}")
         return doc
+
+
+def _listed(space: str, documents: Documents) -> list[Data]:
+    return [
+        {"document": name, "space": space, "conflicts": len(documents.document(name).all_conflicts())}
+        for name in documents.names()
+    ]
 
 
 def plain(value: Json) -> Data:
@@ -190,17 +253,42 @@ def plain(value: Json) -> Data:
             return value
 
 
-def _path(request: Request) -> DocumentPath:
-    given = request.get("path")
+def shown_path(path: DocumentPath) -> str:
+    """A path as people write it: RFC 6901, a JSON pointer."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path) or "/"
+
+
+def read_path(given: Data, view: DocumentView) -> DocumentPath:
+    """A JSON pointer; a step is an index where a list stands, a key anywhere else. Raises ControlError."""
     if given is None or given in {"", "/"}:
         return ()
     if not isinstance(given, str) or not given.startswith("/"):
         raise ControlError("usage", "a path begins with /, for example /items/0/title", EXIT_USAGE)
-    return tuple(int(step) if step.isdecimal() else step for step in given[1:].split("/"))
+    path: DocumentPath = ()
+    for step in given[1:].split("/"):
+        key = step.replace("~1", "/").replace("~0", "~")
+        is_index = key.isascii() and key.isdecimal() and len(key) < _INDEX_DIGITS
+        path = (*path, int(key) if is_index and isinstance(_container(view, path), ListNode) else key)
+    return path
+
+
+def _path(request: Request, view: DocumentView) -> DocumentPath:
+    return read_path(request.get("path"), view)
+
+
+def _container(view: DocumentView, path: DocumentPath) -> object:
+    try:
+        return view.container(path)
+    except DocumentError:
+        return None
 
 
 def _value(request: Request) -> object:
     try:
-        return json.loads(text(request, "value"))
-    except ValueError as error:
+        return json.loads(text(request, "value"), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise ControlError("usage", f"the value is no JSON: {error}", EXIT_USAGE) from error
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,31 +1,41 @@
 """A document, its typed parts, and what happens to it."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, Self, final
 
 import trio
 
-from latticework.crdt import DocOperations, DocumentEditor, DocumentPath, Documents, DocumentView, Input, Json
+from latticework.crdt import (
+    DocOperations,
+    DocumentEditor,
+    DocumentPath,
+    Documents,
+    DocumentView,
+    Input,
+    Json,
+    NoSuchPathError,
+    Undoable,
+    undoable,
+)
 from latticework.crdt.doc_values import Member
 from latticework.wire import EntryId, LogId
 
-from .runner import SpaceRunner
-
 type Step = str | int
-_UNDO_STEPS = 1000
-"""Edits of one handle that can be undone."""
 
 
 class Home(Protocol):
     """What a document needs of its space."""
 
     @property
-    def runner(self) -> SpaceRunner | None: ...
+    def own_log(self) -> LogId | None: ...
     def read(self) -> Documents: ...
     async def hold(self, *, create: bool = True) -> object: ...
     async def write(self, make: Callable[[Documents], DocOperations | None]) -> EntryId | None: ...
+    def listen(self, feed: "Changes") -> None:
+        """Tell `feed` what changes in the documents of this space, for as long as anybody else holds it."""
+        ...
 
 
 @final
@@ -48,8 +58,6 @@ class Doc:
     def __init__(self, space: Home, name: str) -> None:
         self._space = space
         self.name = name
-        self._done: list[EntryId] = []
-        self._undone: list[EntryId] = []
 
     @property
     def view(self) -> DocumentView:
@@ -96,88 +104,110 @@ class Doc:
         """Do several things as one entry: `work` runs on the document as it then is, at once, and must not wait."""
 
         def make(documents: Documents) -> DocOperations | None:
-            edit = DocumentEditor(documents, self.name, self._own_log())
+            edit = DocumentEditor(documents, self.name, self._space.own_log)
             work(edit)
             operations = edit.operations()
             return operations if operations.operations else None
 
-        entry = await self._space.write(make)
-        if entry is not None:
-            self._done = [*self._done[1 - _UNDO_STEPS :], entry]
-            self._undone.clear()
+        await self._space.write(make)
 
     @asynccontextmanager
     async def edit(self) -> AsyncGenerator[DocumentEditor]:
         """Collect edits in the block and write them as one entry at its end; an exception writes nothing.
 
-        The block may wait: what others write meanwhile is merged, as if it had been written elsewhere.
+        The block works on a copy of the document, so it may wait: what others write meanwhile is merged, as if it had
+        been written elsewhere. Where nothing needs to wait, `change` does without the copy.
         """
         await self._space.hold()
-        edit = DocumentEditor(self._space.read(), self.name, self._own_log())
+        edit = DocumentEditor(self._space.read().copy_of(self.name), self.name, self._space.own_log)
         yield edit
         operations = edit.operations()
         if operations.operations:
-            entry = await self._space.write(lambda _: operations)
-            assert entry is not None
-            self._done = [*self._done[1 - _UNDO_STEPS :], entry]
-            self._undone.clear()
+            await self._space.write(lambda _: operations)
 
     async def undo(self) -> bool:
-        """Take the last change made through this handle back, whatever others did since; False if there is none."""
-        if not self._done:
-            return False
-        entry = self._done.pop()
-        await self._space.write(lambda documents: self._reversal(documents, lambda edit: edit.undo_entry(entry)))
-        self._undone.append(entry)
-        return True
+        """Take the newest change of this device back that is not undone, whatever others did since.
+
+        False if there is none. It may have been made in an earlier run: what can be undone is read off our log.
+        """
+
+        def work(edit: DocumentEditor, known: Undoable) -> None:
+            if known.done:
+                edit.undo_entry(known.done[-1])
+
+        return await self._take_back(work)
 
     async def redo(self) -> bool:
-        """Take the last undo back; False if there is none."""
-        if not self._undone:
-            return False
-        entry = self._undone.pop()
-        await self._space.write(lambda documents: self._reversal(documents, lambda edit: edit.redo_entry(entry)))
-        self._done.append(entry)
-        return True
+        """Take the last undo back; False if there is none, or if this device changed something since."""
 
-    async def changes(self) -> AsyncIterator[DocChange]:
+        def work(edit: DocumentEditor, known: Undoable) -> None:
+            if known.undone:
+                edit.redo_entry(known.undone[-1])
+
+        return await self._take_back(work)
+
+    def changes(self) -> "Changes":
         """Every change from now on, by this device or another; what happens while you are busy comes as one."""
-        await self._space.hold(create=True)
-        runner = self._space.runner
-        assert runner is not None
-        pending: set[DocumentPath] = set()
-        wake = trio.Event()
-
-        def note(changed: Mapping[str, frozenset[DocumentPath]]) -> None:
-            if paths := changed.get(self.name):
-                pending.update(paths)
-                wake.set()
-
-        with runner.watching(note):
-            while True:
-                await wake.wait()
-                wake = trio.Event()
-                paths = frozenset(pending)
-                pending.clear()
-                yield DocChange(paths)
+        return Changes(self._space, self.name)
 
     async def until(self, holds: Callable[[DocumentView], bool]) -> None:
-        """Wait until the document is as `holds` says."""
-        async with aclosing(self.changes()) as changes:  # type: ignore[type-var]
-            if holds(self.view):
-                return
+        """Wait until the document is as `holds` says; where it asks for what is not there, it is not."""
+        changes = self.changes()
+        if not self._is(holds):
             async for _ in changes:
-                if holds(self.view):
+                if self._is(holds):
                     return
 
-    def _own_log(self) -> LogId | None:
-        runner = self._space.runner
-        return None if runner is None or runner.space is None else runner.space.own_log
+    def _is(self, holds: Callable[[DocumentView], bool]) -> bool:
+        with suppress(NoSuchPathError):
+            return holds(self.view)
+        return False
 
-    def _reversal(self, documents: Documents, work: Callable[[DocumentEditor], None]) -> DocOperations | None:
-        edit = DocumentEditor(documents, self.name, self._own_log())
-        work(edit)
-        return edit.operations()
+    async def _take_back(self, work: Callable[[DocumentEditor, Undoable], None]) -> bool:
+        def make(documents: Documents) -> DocOperations | None:
+            log = self._space.own_log
+            assert log is not None
+            edit = DocumentEditor(documents, self.name, log)
+            work(edit, undoable(documents, self.name, log))
+            operations = edit.operations()
+            return operations if operations.operations else None
+
+        return await self._space.write(make) is not None
+
+
+@final
+class Changes:
+    """An async iterator over the changes of one document; begun when it is made. A cancelled wait loses nothing."""
+
+    def __init__(self, space: Home, document: str) -> None:
+        self._space = space
+        self._document = document
+        self._pending: set[DocumentPath] = set()
+        self._wake = trio.Event()
+        space.listen(self)
+
+    def note(self, changed: Mapping[str, frozenset[DocumentPath]]) -> None:
+        """Documents of the space changed at these places."""
+        if paths := changed.get(self._document):
+            self._pending |= paths
+            self._wake.set()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> DocChange:
+        """The next change.
+
+        Raises:
+            LocalError, StoreError: the space cannot be held.
+        """
+        await self._space.hold()
+        while not self._pending:
+            self._wake = trio.Event()
+            await self._wake.wait()
+        paths = frozenset(self._pending)
+        self._pending.clear()
+        return DocChange(paths)
 
 
 class _Part:

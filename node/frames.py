@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 import msgpack
 
-from latticework.wire import MalformedError
+from latticework.wire import LocalError, MalformedError
 
 from .params import CONTROL_FRAME_BYTES
 
@@ -19,10 +19,15 @@ class _Pack(Protocol):
 
 
 def encode_frame(data: Mapping[str, Data]) -> bytes:
-    """Prefix and body."""
+    """Prefix and body; raises LocalError for what a frame cannot hold."""
     # Paths are whatever the file system allows: bytes that are no UTF-8 travel as surrogates, as in Python's own paths.
     pack = cast("_Pack", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]  # msgpack is untyped
-    body = pack(dict(data), unicode_errors="surrogateescape")
+    try:
+        body = pack(dict(data), unicode_errors="surrogateescape")
+    except (OverflowError, ValueError) as error:
+        raise LocalError(f"the answer cannot be sent: {error}") from error
+    if len(body) > CONTROL_FRAME_BYTES:
+        raise LocalError(f"the answer is longer than {CONTROL_FRAME_BYTES >> 20} MiB; ask for less")
     return len(body).to_bytes(PREFIX_BYTES, "big") + body
 
 

@@ -6,12 +6,14 @@ from typing import final
 import trio
 
 from latticework.crdt import DocOperations, Documents
-from latticework.wire import EntryId, LocalError, StoreError
+from latticework.wire import EntryId, LocalError, LogId, StoreError
 
 from . import app, space
 from .account import space_of
-from .documents import Doc
+from .documents import Changes, Doc
+from .params import FIRST_CONTACT_S, OFFER_WAIT_S
 from .runner import SpaceRunner
+from .state import KnownSpace
 
 _OPEN_S = 30.0
 """A store that does not open within this time has a problem to tell."""
@@ -19,7 +21,7 @@ _OPEN_S = 30.0
 
 @final
 class Space:
-    """One space by name. It is joined or made when it is first needed."""
+    """One space by name, or by the beginning of its id. It is joined or made when it is first needed."""
 
     def __init__(self, node: app.Node, name: str) -> None:
         self._node = node
@@ -31,22 +33,33 @@ class Space:
 
     def documents(self) -> list[str]:
         """Documents that hold anything, sorted."""
-        runner = self.runner
-        return [] if runner is None or runner.space is None else runner.space.documents.names()
+        return self.read().names()
 
     @property
     def runner(self) -> SpaceRunner | None:
-        """What runs this space, if it is held."""
-        named = {known.name: space_of(known) for known in self._node.account.spaces}
-        return self._node.runners.get(named[self.name]) if self.name in named else None
+        """What runs this space, if it is held; raises LocalError where several have this name."""
+        known = self._known()
+        return None if known is None else self._node.runners.get(space_of(known))
+
+    @property
+    def own_log(self) -> LogId | None:
+        """The log that this device writes here, once the space is open."""
+        runner = self.runner
+        return None if runner is None or runner.space is None else runner.space.own_log
 
     def read(self) -> Documents:
         """The documents as they are; empty while the space is not open."""
         runner = self.runner
         return Documents() if runner is None or runner.space is None else runner.space.documents
 
+    def listen(self, feed: Changes) -> None:
+        """Tell `feed` what changes in the documents of this space."""
+        self._node.holdings.listen(lambda: self.runner, feed)
+
     async def hold(self, *, create: bool = True) -> "Space":
         """Hold the space: join it if a device of ours offers it, else make it.
+
+        A space that is new here is waited for: up to ten seconds to hear what is in it.
 
         Raises:
             LocalError: there is no such space and `create` is False.
@@ -72,17 +85,47 @@ class Space:
         ):
             await self._node.changed()
 
+    def _known(self) -> KnownSpace | None:
+        return self._node.account.find(self.name)
+
     async def _opened(self, *, create: bool) -> space.Space:
-        if self.runner is None:
-            if any(known.name == self.name for known in self._node.account.spaces):
-                await self._node.holdings.join(self.name)
-            elif create:
-                await self._node.holdings.create(self.name)
-            else:
-                raise LocalError(f"there is no space named {self.name!r}")
+        runner = self.runner
+        if runner is not None and runner.space is not None and runner.space.heads:
+            return runner.space
+        made = runner is None and await self._join(create=create)
+        opened = await self._open()
+        waited_for = self._node.holdings.waited_for
+        if not (opened.heads or made or opened.id in waited_for) and self._has_others:
+            with trio.move_on_after(FIRST_CONTACT_S):
+                await self._node.heard_of(opened.id)
+            waited_for.add(opened.id)
+        return opened
+
+    async def _join(self, *, create: bool) -> bool:
+        """Hold the space; True if it had to be made."""
+        if self._known() is None and self._has_others:
+            # Another device may be about to tell of a space of this name; two of one name are not wanted.
+            with trio.move_on_after(OFFER_WAIT_S if create else FIRST_CONTACT_S):
+                while self._known() is None:
+                    await self._node.changed()
+        known = self._known()
+        if known is not None:
+            await self._node.holdings.join(space_of(known).hex())
+            return False
+        if not create:
+            names = ", ".join(sorted(known.name for known in self._node.account.spaces)) or "none yet"
+            raise LocalError(f"there is no space named {self.name!r}; there is: {names}")
+        await self._node.holdings.create(self.name)
+        return True
+
+    async def _open(self) -> space.Space:
         with trio.move_on_after(_OPEN_S):
             while (runner := self.runner) is None or runner.space is None:
                 await self._node.changed()
             return runner.space
         runner = self.runner
         raise StoreError((runner.problem if runner is not None else None) or "the space does not open")
+
+    @property
+    def _has_others(self) -> bool:
+        return len(self._node.roster.members) > 1

@@ -1,18 +1,20 @@
 """The spaces that this node holds: made, joined, given a folder, run."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import final
+from weakref import WeakKeyDictionary
 
 import trio
 
-from latticework.crdt import SpaceGenesis
+from latticework.crdt import DocumentPath, SpaceGenesis
 from latticework.wire import LocalError, SpaceId, encode
 
 from .account import Account, space_of
+from .documents import Changes
 from .folders.ports import ChunkFetcher
 from .folders.root import FolderRoot
 from .runner import SpaceHub, SpaceRunner, World
@@ -40,6 +42,9 @@ class Holdings:
         self._identity = identity
         self._fetcher = fetcher
         self._nursery: trio.Nursery | None = None
+        self._feeds: WeakKeyDictionary[Changes, Callable[[], SpaceRunner | None]] = WeakKeyDictionary()
+        self.waited_for: set[SpaceId] = set()
+        """Spaces whose first word from others was waited for; once per run is enough."""
         self.runners: dict[SpaceId, SpaceRunner] = {}
 
     @property
@@ -53,6 +58,16 @@ class Holdings:
         for known in self._account.spaces:
             if known.held:
                 self._run(known, own=False)
+
+    def listen(self, runner: Callable[[], SpaceRunner | None], feed: Changes) -> None:
+        """Tell `feed` what changes in the documents of the space that `runner` gives, until nobody else holds it."""
+        self._feeds[feed] = runner
+
+    def _documents_changed(self, space: SpaceId, changed: Mapping[str, frozenset[DocumentPath]]) -> None:
+        for feed, runner in list(self._feeds.items()):
+            held = runner()
+            if held is not None and held.id == space:
+                feed.note(changed)
 
     async def create(self, name: str, folder: Path | None = None) -> SpaceId:
         """Make a space, of the files in `folder` if that is given, and hold it.
@@ -118,6 +133,7 @@ class Holdings:
             world=self._world,
             hub=self._hub,
             fetcher=self._fetcher(identifier),
+            on_documents=partial(self._documents_changed, identifier),
         )
         self.runners[identifier] = runner
         self._nursery.start_soon(runner.run)

@@ -283,7 +283,7 @@ class Link:
         space = self._hub.spaces.get(job.space)
         if space is None:
             self._serving.popleft()
-            return None
+            return AboutSpace(job.space, Entries(b"", 1))  # the peer waits for the end of its answer
         try:
             batch, cursor = await self._threads.run(partial(_entries_for, space, job))
         except StoreError as error:

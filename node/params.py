@@ -59,3 +59,7 @@ GOSSIP_BATCH_BYTES = 256 << 10
 """A batch of entries that is still gossiped; what is longer goes by reconciliation alone. Chosen here."""
 GOSSIP_QUEUE = 256
 """Batches waiting to be published per space; further ones are left to reconciliation."""
+FIRST_CONTACT_S = 10.0
+"""How long a space that is new here is waited for: to be offered, and to be told what is in it."""
+OFFER_WAIT_S = 2.0
+"""How long a device waits to hear of a space before it makes one of that name; chosen here."""

@@ -17,6 +17,7 @@ from latticework.handshake import ANONYMOUS_PROTOCOL, PqxChannel
 from latticework.transport import (
     IDENTIFY_PROTOCOL,
     MESHSUB_PROTOCOLS,
+    NOISE_PROTOCOL,
     PING_PROTOCOL,
     BufferPool,
     ByteStream,
@@ -43,6 +44,7 @@ from .groups import first_error
 from .link import Hub, Link
 from .messages import CHUNKS_PROTOCOL, PAIR_PROTOCOL, SYNC_PROTOCOL
 from .params import DIAL_FIRST_S, DIAL_LAST_S, DIAL_TIMEOUT_S, MAX_CONNECTIONS, STRANGER_BACKOFF_S
+from .plain import PlainPeers
 from .rate import HandshakeRate
 
 _log = logging.getLogger(__name__)
@@ -103,6 +105,7 @@ class Peers:
         threads: Threads,
         *,
         anonymous: SecureChannel,
+        plain: PlainPeers,
         limits: Limits,
         agent: str,
     ) -> None:
@@ -113,12 +116,13 @@ class Peers:
         self._rng = rng
         self._threads = threads
         self._anonymous = anonymous
+        self._plain = plain
         self._limits = limits
         self._agent = agent
         self._pool = BufferPool()
         self._rate = HandshakeRate()
         self._channel: PqxChannel | None = None
-        self._upgrader = Upgrader((anonymous,), clock, self._pool, limits)
+        self._upgrader = Upgrader((anonymous, *plain.channels), clock, self._pool, limits)
         self._targets: dict[str, _Target] = {}
         self._connections = 0
         self._link_ended = trio.Event()
@@ -130,7 +134,8 @@ class Peers:
     def use_channel(self, channel: PqxChannel) -> None:
         """Speak with these keys from now on; connections that stand keep theirs."""
         self._channel = channel
-        self._upgrader = Upgrader((channel, self._anonymous), self._clock, self._pool, self._limits)
+        channels = (channel, self._anonymous, *self._plain.channels)
+        self._upgrader = Upgrader(channels, self._clock, self._pool, self._limits)
 
     async def run(
         self,
@@ -209,6 +214,9 @@ class Peers:
             if connection.protocol == ANONYMOUS_PROTOCOL:
                 handler = partial(self._on_anonymous_stream, connection)
                 await connection.run(handler, ANONYMOUS_PROTOCOLS)
+            elif connection.protocol == NOISE_PROTOCOL:
+                ours = {link.connection.transport_key for link in self.links.values()}
+                await self._plain.serve(connection, self.listening, ours)
             else:
                 await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
         except PeerError as error:

@@ -40,6 +40,10 @@ class Caller:
         """Tell the caller something on the way."""
         await send_frame(self._stream, data)
 
+    async def send(self, frame: bytes) -> None:
+        """Tell the caller what is encoded already."""
+        await self._stream.send_all(frame)
+
     async def confirm(self, question: Question) -> bool:
         """Ask the person at the other end of the socket (port `Person`)."""
         await self.event(event="confirm", name=question.name, device=question.device.hex())

@@ -5,8 +5,7 @@ only here is published anew, so nothing is lost that is still on some disk.
 """
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -120,6 +119,7 @@ class SpaceRunner:
         world: World,
         hub: SpaceHub,
         fetcher: ChunkFetcher,
+        on_documents: DocumentWatcher = lambda _: None,
     ) -> None:
         self.id = identifier
         self.name = name
@@ -139,7 +139,7 @@ class SpaceRunner:
         self.scope = trio.CancelScope()
         self.ended = trio.Event()
         self._due = CheckpointDue()
-        self._watchers: list[DocumentWatcher] = []
+        self._on_documents = on_documents
 
     @property
     def pending(self) -> int:
@@ -237,8 +237,8 @@ class SpaceRunner:
         """See `SpaceListener`."""
         if self.engine is not None and changes.paths:
             self.engine.ledger.tree_changed(sorted(changes.paths))
-        for watcher in self._watchers if changes.documents else ():
-            watcher(changes.documents)
+        if changes.documents:
+            self._on_documents(changes.documents)
         self._hub.space_changed(self.id)
 
     def admitted(self, entries: Sequence[Entry], *, own: bool) -> None:
@@ -255,15 +255,6 @@ class SpaceRunner:
     def missing(self, ids: Sequence[EntryId], sender: bytes) -> None:
         """See `SpaceListener`."""
         self._hub.missing(self.id, ids, sender)
-
-    @contextmanager
-    def watching(self, watcher: DocumentWatcher) -> Generator[None]:
-        """Tell `watcher` which documents change, for as long as the block runs."""
-        self._watchers.append(watcher)
-        try:
-            yield
-        finally:
-            self._watchers.remove(watcher)
 
     async def _keep_checkpoints(self, space: Space) -> None:
         while True:

@@ -16,10 +16,12 @@ class Priority(IntEnum):
     """Which frames go first when a peer's queue is not empty; the lowest number does."""
 
     CONTROL = 0
-    """Subscriptions, GRAFT, PRUNE, IWANT, IDONTWANT."""
-    OWN = 1
+    """Subscriptions, GRAFT, PRUNE: who does not take them is out of step with us."""
+    REQUEST = 1
+    """IWANT, IDONTWANT: early or never."""
+    OWN = 2
     """Messages published here."""
-    FORWARDED = 2
+    FORWARDED = 3
     """Messages of others, answers to IWANT, and IHAVE."""
 
 
@@ -189,7 +191,11 @@ class Validate:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """A message of a topic that we are subscribed to, accepted by validation; never one of our own, never twice."""
+    """A message of a topic that we are subscribed to, accepted by validation; never one of our own.
+
+    It comes once in `seen_ttl_us`; a copy that somebody keeps back for longer comes again, so what must not happen
+    twice needs a number of its own.
+    """
 
     message_id: bytes
     topic: str

@@ -47,7 +47,7 @@ class LazyGossip:
         asked = state.chance.sample(list(missed), room)
         peer.asked_count += len(asked)
         self._promises.add(asked[0], peer, now_us)
-        state.send(peer, Rpc(iwant=tuple(asked)))
+        state.send(peer, Rpc(iwant=tuple(asked)), Priority.REQUEST)
 
     def wants(self, peer: Peer, ids: Iterable[bytes]) -> None:
         """IWANT: send what we have, to each peer a few times at most."""
@@ -93,7 +93,7 @@ class LazyGossip:
         """Tell the mesh that these messages are here; `sender` knows."""
         peers = tuple(peer.id for peer in self._state.mesh[topic] if peer.knows_idontwant and peer is not sender)
         if peers:
-            self._state.act(SendRpc(peers, Rpc(idontwant=ids), Priority.CONTROL))
+            self._state.act(SendRpc(peers, Rpc(idontwant=ids), Priority.REQUEST))
 
     def heartbeat(self, now_us: int) -> None:
         """Collect on promises, tell peers outside the mesh what we have, and count from zero."""

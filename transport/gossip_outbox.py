@@ -14,6 +14,7 @@ class Outbox:
     def __init__(self, bounds: GossipBounds) -> None:
         self._most = {
             Priority.CONTROL: bounds.control_frames,
+            Priority.REQUEST: bounds.request_frames,
             Priority.OWN: bounds.own_frames,
             Priority.FORWARDED: bounds.forwarded_frames,
         }

@@ -165,6 +165,7 @@ class GossipBounds:
     max_unwanted: int = 4096
     """Ids a peer does not want, per peer; chosen here."""
     control_frames: int = 512
+    request_frames: int = 512
     own_frames: int = 128
     forwarded_frames: int = 512
     """Waiting for one peer; go has 32 of all kinds, which silently loses bursts (report 1, defect 8)."""

@@ -63,6 +63,7 @@ class GossipState:
         """Topics that we are subscribed to."""
         self.fanout: Final[dict[str, Fanout]] = {}
         self.heartbeats = 0
+        self._graylist = params.score.graylist_threshold
         self._actions: list[Action] = []
 
     def score(self, peer: Peer) -> float:
@@ -72,7 +73,8 @@ class GossipState:
 
     def check_graylist(self, peer: Peer) -> bool:
         """True if nothing of the peer's is read; that it is over is said once."""
-        if peer.direct or self.score(peer) >= self.params.score.graylist_threshold:
+        stats = peer.stats
+        if (self.scores.score(stats) if stats.changed else stats.cached) >= self._graylist or peer.direct:
             peer.graylisted = False
         elif not peer.graylisted:
             peer.graylisted = True

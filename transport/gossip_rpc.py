@@ -5,7 +5,7 @@ message. Sizes are bounded before parsing and entries while reading: what a peer
 only what cannot be parsed at all is an error. Unknown fields are ignored.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import final
@@ -118,44 +118,55 @@ def decode_rpc(body: bytes, bounds: GossipBounds) -> Rpc:
 
 
 def _decode_rest(rpc: pb.RPC, messages: tuple[Message, ...], bounds: GossipBounds) -> Rpc:
+    """Most RPCs have one kind of entry, so the others are not looked into."""
     control, most = rpc.control, bounds.max_entries_per_rpc
-
-    def topic_of(raw: bytes) -> str | None:
-        return decode_topic(raw, bounds.max_topic_bytes)
-
-    def ids_of(lists: Iterable[pb.ControlIds | pb.ControlIHave], room: int) -> tuple[bytes, ...]:
-        every = (raw for entry in islice(lists, most) for raw in entry.message_ids)
-        return tuple(raw for raw in islice(every, room) if 0 < len(raw) <= bounds.max_message_id_bytes)
-
-    ihave: list[tuple[str, tuple[bytes, ...]]] = []
-    room = most
-    for entry in islice(control.ihave, most):
-        topic, ids = topic_of(entry.topic), ids_of((entry,), room)
-        room -= len(ids)
-        if topic is not None and ids:
-            ihave.append((topic, ids))
-    subscriptions = ((topic_of(option.topic), option.subscribe) for option in islice(rpc.subscriptions, most))
-    grafts = (topic_of(graft.topic) for graft in islice(control.graft, most))
-    prunes = (_decode_prune(entry, bounds) for entry in islice(control.prune, most))
+    subscriptions, ihave, graft, prune = rpc.subscriptions, control.ihave, control.graft, control.prune
     return Rpc(
         messages,
-        tuple((topic, subscribe) for topic, subscribe in subscriptions if topic is not None),
-        tuple(ihave),
-        ids_of(control.iwant, most),
-        tuple(topic for topic in grafts if topic is not None),
-        tuple(prune for prune in prunes if prune is not None),
-        ids_of(control.idontwant, most),
+        tuple(_subscriptions(subscriptions, bounds)) if subscriptions else (),
+        tuple(_offers(ihave, bounds)) if ihave else (),
+        _ids(control.iwant, most, bounds) if control.iwant else (),
+        tuple(_topics((entry.topic for entry in islice(graft, most)), bounds)) if graft else (),
+        tuple(_prunes(prune, bounds)) if prune else (),
+        _ids(control.idontwant, most, bounds) if control.idontwant else (),
     )
 
 
-def _decode_prune(entry: pb.ControlPrune, bounds: GossipBounds) -> Prune | None:
-    topic = decode_topic(entry.topic, bounds.max_topic_bytes)
-    if topic is None:
-        return None
-    backoff_us = min(entry.backoff * _SECOND_US, bounds.max_backoff_us)
-    peers = tuple(
-        PxPeer(info.peer_id, info.signed_peer_record)
-        for info in islice(entry.peers, bounds.max_px_peers)
-        if len(info.signed_peer_record) <= bounds.max_record_bytes
-    )
-    return Prune(topic, backoff_us, peers)
+def _topics(every: Iterable[bytes], bounds: GossipBounds) -> Iterator[str]:
+    for raw in every:
+        topic = decode_topic(raw, bounds.max_topic_bytes)
+        if topic is not None:
+            yield topic
+
+
+def _ids(lists: Iterable[pb.ControlIds | pb.ControlIHave], room: int, bounds: GossipBounds) -> tuple[bytes, ...]:
+    every = (raw for entry in islice(lists, bounds.max_entries_per_rpc) for raw in entry.message_ids)
+    return tuple(raw for raw in islice(every, room) if 0 < len(raw) <= bounds.max_message_id_bytes)
+
+
+def _subscriptions(entries: Iterable[pb.RPC.SubOpts], bounds: GossipBounds) -> Iterator[tuple[str, bool]]:
+    for entry in islice(entries, bounds.max_entries_per_rpc):
+        for topic in _topics((entry.topic,), bounds):
+            yield topic, entry.subscribe
+
+
+def _offers(entries: Iterable[pb.ControlIHave], bounds: GossipBounds) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+    room = bounds.max_entries_per_rpc
+    for entry in islice(entries, room):
+        ids = _ids((entry,), room, bounds)
+        room -= len(ids)
+        for topic in _topics((entry.topic,), bounds) if ids else ():
+            yield topic, ids
+
+
+def _prunes(entries: Iterable[pb.ControlPrune], bounds: GossipBounds) -> Iterator[Prune]:
+    for entry in islice(entries, bounds.max_entries_per_rpc):
+        for topic in _topics((entry.topic,), bounds):
+            backoff_us = min(entry.backoff * _SECOND_US, bounds.max_backoff_us)
+            yield Prune(topic, backoff_us, tuple(_px_peers(entry, bounds)))
+
+
+def _px_peers(entry: pb.ControlPrune, bounds: GossipBounds) -> Iterator[PxPeer]:
+    for info in islice(entry.peers, bounds.max_px_peers):
+        if len(info.signed_peer_record) <= bounds.max_record_bytes:
+            yield PxPeer(info.peer_id, info.signed_peer_record)

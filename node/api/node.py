@@ -53,7 +53,7 @@ class Node:
             LocalError, StoreError: it cannot start; the message says why.
         """
         place = Home.find(None if home is None else str(home))
-        options = DaemonOptions(tuple(listen), tuple(peers), mdns, passphrase)
+        options = DaemonOptions(tuple(listen), tuple(peers), mdns, passphrase=passphrase)
         with HomeLock(place), trio.CancelScope() as scope:
             if not place.keys.exists():
                 await WorkerThreads().run(partial(_create, place, name or socket.gethostname(), passphrase))

@@ -62,6 +62,7 @@ def _up(options: argparse.Namespace, home: Home) -> int:
         listen=tuple(options.listen),
         peers=tuple(options.peer),
         mdns=not options.no_mdns,
+        plain_libp2p=options.libp2p,
         passphrase=_passphrase(options.passphrase_file, home),
     )
 

@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--listen", action="append", default=[], metavar="ADDR", help="for example /ip4/0.0.0.0/tcp/47320")
     up.add_argument("--peer", action="append", default=[], metavar="ADDR", help="an address to keep connected")
     up.add_argument("--no-mdns", action="store_true", help="neither announce nor look for devices on the network")
+    up.add_argument("--libp2p", action="store_true", help="answer plain libp2p peers (identify and ping) over Noise")
     up.add_argument("--passphrase-file", metavar="FILE", help="read the passphrase from FILE")
     up.add_argument("--verbose", "-v", action="count", default=0, help="log more; twice for everything")
     command("down", "stop the node of this home")

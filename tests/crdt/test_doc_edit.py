@@ -127,6 +127,15 @@ def test_a_large_value_takes_several_operations_and_too_large_a_one_is_refused()
         device.edit(lambda e: e.put(("m",), {str(n): n for n in range(9000)}))
 
 
+def test_an_editor_is_of_no_use_once_the_documents_changed() -> None:
+    device = sample()
+    editor = DocumentEditor(device.documents, NAME, device.log)
+    editor.put(("k",), 1)
+    device.edit(lambda e: e.put(("k",), 2))
+    with pytest.raises(DocumentError, match="begin another"):
+        editor.put(("k",), 3)
+
+
 def test_a_document_has_a_short_name() -> None:
     with pytest.raises(DocumentError, match="name"):
         DocumentEditor(Documents(), "n" * 256)

@@ -31,6 +31,7 @@ from latticework.crdt.doc_ops import (
     Undo,
 )
 from latticework.crdt.documents import Documents
+from latticework.crdt.dots import Dot
 from latticework.wire import EntryId, LogId, MalformedError, decode, encode, encode_plain
 
 from .doc_world import NAME, Device, Made, alike, entry_of, exchange
@@ -180,7 +181,7 @@ def test_an_operation_that_makes_no_sense_has_no_effect(content: DocOperations) 
 def test_a_range_ends_where_its_run_does_and_overlaps_count_once() -> None:
     device = Device("a")
     made = device.edit(lambda e: e.put(("t",), "abcdef"))
-    overlapping = (ElementRange(1, 1, 1, 2), ElementRange(1, 1, 2, 1 << 19), ElementRange(1, 1, 9, 1))
+    overlapping = (ElementRange(1, 1, 1, 2), ElementRange(1, 1, 2, 1 << 18), ElementRange(1, 1, 9, 1))
     deletion = device.write(say(DeleteElements(1, overlapping), entries=(made.id,)))
     assert device.json == {"t": "a"}
     device.edit(lambda e: e.undo_entry(deletion.id))
@@ -233,9 +234,7 @@ def test_both_branches_of_a_fork_have_their_place() -> None:
     "content",
     [
         say(*(Undo(OperationRef(0, 0)) for _ in range(8000))),
-        say(
-            InsertText(1, None, False, None, "x" * 500_000), DeleteElements(1, (ElementRange(0, 0, 0, 1 << 19),) * 8000)
-        ),
+        say(InsertText(1, None, False, None, "x" * 500_000), DeleteElements(1, (ElementRange(0, 0, 7, 60),) * 8000)),
         say(*(InsertText(1, None, False, None, "x") for _ in range(8000))),
         say(
             InsertText(1, None, False, None, "x"),
@@ -252,3 +251,19 @@ def test_a_full_entry_is_applied_in_a_moment(content: DocOperations) -> None:
     device.write(content)
     assert device.json is not None
     assert time.process_time() - began < 5
+
+
+@pytest.mark.unit
+def test_an_entry_deletes_at_most_half_a_million_elements() -> None:
+    device = Device("a")
+    made = device.edit(lambda e: e.put(("l",), list(range(4000))))
+    row, everything = (Container(0, "l", 2),), DeleteElements(1, (ElementRange(1, 1, 0, 4000),))
+    toggles = [op for n in range(0, 4000, 2) for op in (Undo(OperationRef(0, 131)), Undo(OperationRef(0, 132 + n)))]
+    began = time.process_time()
+    many = device.write(say(*[everything] * 132, *toggles, rows=row, entries=(made.id,)))
+    assert time.process_time() - began < 5
+    assert device.json == {"l": []}
+    assert device.documents.operation(NAME, Dot(many.id, 130)) is not None
+    assert device.documents.operation(NAME, Dot(many.id, 131)) is None
+    device.edit(lambda e: e.undo_entry(many.id))
+    assert device.json == {"l": list(range(4000))}

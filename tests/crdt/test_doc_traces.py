@@ -74,7 +74,7 @@ def replay(name: str, limit: int | None, batch: int) -> None:
     assert Documents.load(device.documents.snapshot()).document(NAME).text(("t",)) == expected
 
 
-@pytest.mark.parametrize(("name", "limit", "batch"), [("sveltecomponent", 6000, 40), ("automerge-paper", 4000, 1)])
+@pytest.mark.parametrize(("name", "limit", "batch"), [("sveltecomponent", 6000, 40), ("automerge-paper", 1500, 1)])
 def test_the_beginning_of_a_sequential_history_replays(name: str, limit: int, batch: int) -> None:
     replay(name, limit, batch)
 

@@ -55,6 +55,15 @@ def test_concurrent_values_stay_and_the_newest_is_shown() -> None:
     assert alike(a, b)["k"] == 3
 
 
+def test_true_and_one_are_in_conflict() -> None:
+    a, b = pair({})
+    a.edit(lambda e: e.put(("k",), 1))
+    b.edit(lambda e: e.put(("k",), True))
+    exchange(a, b)
+    alike(a, b)
+    assert sorted(map(repr, a.documents.document(NAME).conflicts(("k",)))) == ["1", "True"]
+
+
 def test_of_last_writer_wins_writes_one_is_left_beside_the_others() -> None:
     a, b = pair({"k": 0})
     c = Device("c")

@@ -21,7 +21,7 @@ from .doc_world import NAME, Device, Made, alike
 
 pytestmark = pytest.mark.property
 
-MAX_EXAMPLES: Final = int(os.environ.get("LATTICE_EXAMPLES", "60"))
+MAX_EXAMPLES: Final = int(os.environ.get("LATTICE_EXAMPLES", "40"))
 KEYS: Final = ["a", "b", "t"]
 SIMPLE: Final[list[Input]] = [None, True, 7, 0.5, b"x", Atom("s"), "text", "", Count(2), frozenset({1}), {}, []]
 

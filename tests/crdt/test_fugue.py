@@ -1,5 +1,6 @@
 """Fugue alone: positions against a plain list, order against a naive tree, and runs that stay whole (I15)."""
 
+import os
 from dataclasses import dataclass, field
 from itertools import permutations, product
 from typing import Final
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from latticework.crdt.fugue import END, START, Fugue, Origin, Rank
 from latticework.crdt.spans import Spans
 
-MODEST: Final = settings(max_examples=150, deadline=None)
+MODEST: Final = settings(max_examples=int(os.environ.get("LATTICE_EXAMPLES", "150")), deadline=None)
 
 
 def shown(spans: Spans) -> list[int]:
@@ -94,7 +95,7 @@ def name(number: int) -> Rank:
 def trees(draw: st.DrawFn) -> list[Node]:
     """Any tree, honest or not."""
     nodes: list[Node] = []
-    for number in range(draw(st.integers(1, 14))):
+    for number in range(draw(st.integers(1, 16))):
         ids: list[Rank | None] = [None, *(node.id for node in nodes)]
         parent = draw(st.sampled_from(ids))
         left_side = parent is not None and draw(st.booleans())

@@ -1,7 +1,7 @@
 """Negentropy v1 against its specification, against itself, and against two published JavaScript implementations.
 
-The latter need Node.js and `npm install --prefix DIR applesauce-relay@6.2.1 nostr-tools@2.25.2`, with $LATTICE_NPM (or
-build/npm) naming DIR: the first carries a port of the protocol's own JavaScript with both roles, the second a client.
+The latter need Node.js and what tests/interop/install.py puts into build/interop/js (or $LATTICE_NPM): the first carries
+a port of the protocol's own JavaScript with both roles, the second a client.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from latticework.simnet.rng import KeyedRng
 from latticework.wire import MalformedError, PeerError
 
 ROOT: Final = Path(__file__).parent.parent.parent
-NPM: Final = Path(os.environ.get("LATTICE_NPM", ROOT / "build" / "npm"))
+NPM: Final = Path(os.environ.get("LATTICE_NPM", ROOT / "build" / "interop" / "js"))
 FILES: Final = {
     "applesauce-relay": NPM / "node_modules/applesauce-relay/dist/lib/negentropy.js",
     "nostr-tools": NPM / "node_modules/nostr-tools/lib/esm/nip77.js",

@@ -50,7 +50,7 @@ from latticework.crdt.reconcile_messages import (
 from latticework.crdt.reconcile_round import HeadNames
 from latticework.wire import EntryId, LogId, MalformedError, decode, decode_one_of, encode
 
-from .reconcile_world import MAX_MESSAGE_BYTES, Replica, Side, history, item, log_id, pair, proof_of, run
+from .reconcile_world import MAX_MESSAGE_BYTES, Replica, Side, history, item, log_id, pair, proof_of, read_batch, run
 
 type Change = Callable[[Replica], object]
 
@@ -426,6 +426,17 @@ def test_after_a_conviction_both_sides_are_in_step_below_the_fork(fork: int, our
 
 
 @pytest.mark.unit
+def test_of_another_branch_one_entry_is_sent_and_not_all() -> None:
+    sides = pair(*forked(3, 3, 2, 300), batch=50)
+    run(*sides)
+    assert_in_step(*sides)
+    sent = [
+        row for side in sides for m in side.sent if isinstance(m, Entries) and m.batch for row in read_batch(m.batch)
+    ]
+    assert len(sent) <= 2
+
+
+@pytest.mark.unit
 def test_the_other_branch_is_fetched_before_the_fork_is_reported() -> None:
     one, two = forked(2, 2, 2, 2)
     sides = pair(one, two)
@@ -518,7 +529,9 @@ ANYTHING: Final[st.SearchStrategy[Message]] = st.one_of(
         HEADS | RAGGED,
         ASCENDING | st.lists(HEAD_RANGES, max_size=4).map(tuple),
     ),
-    st.builds(Want, st.lists(st.builds(WantRange, NAMES, SEQS, SEQS), max_size=4).map(tuple)),
+    st.builds(
+        Want, st.lists(st.builds(WantRange, NAMES, SEQS, SEQS, st.none() | st.just(bytes(6))), max_size=4).map(tuple)
+    ),
     st.builds(WantIds, st.lists(IDS, max_size=4).map(tuple)),
     st.builds(Entries, st.sampled_from([b"", b"[]"]), st.integers(0, 1)),
     st.builds(Probe, NAMES, st.lists(SEQS, max_size=4).map(tuple)),
@@ -728,9 +741,10 @@ OUT_OF_BOUNDS: Final[list[Message]] = [
     Compare(1, 0, None, Heads(b"", (), b""), (HeadRange(b"", None),) * (SYNC_MAX_RANGES + 1)),
     Compare(1, 0, None, Heads(b"", (), b""), (HeadRange(bytes(15), None),)),
     Compare(1, 0, None, Heads(b"", (), b""), (HeadRange(b"", bytes(17)),)),
-    Want((WantRange(bytes(6), 0, 1),) * (SYNC_MAX_WANT + 1)),
-    Want((WantRange(bytes(7), 0, 1),)),
-    Want((WantRange(bytes(6), 0, BIG),)),
+    Want((WantRange(bytes(6), 0, 1, None),) * (SYNC_MAX_WANT + 1)),
+    Want((WantRange(bytes(7), 0, 1, None),)),
+    Want((WantRange(bytes(6), 0, BIG, None),)),
+    Want((WantRange(bytes(6), 0, 1, bytes(5)),)),
     WantIds((EntryId(bytes(32)),) * 257),
     WantIds((EntryId(bytes(31)),)),
     Entries(b"", 2),
@@ -774,10 +788,15 @@ def test_an_answer_is_of_the_heads_that_we_hold() -> None:
     sync = Reconciler(replica.heads, {}, replica, b"\xff" * 16)
     sync.start(0)
     sync.handle(Received(Root(bytes(32), 0, bytes(16))))
-    name = HeadNames(session_key(b"\xff" * 16, bytes(16))).name(log_id(0))
+    names = HeadNames(session_key(b"\xff" * 16, bytes(16)))
+    name, first = names.name(log_id(0)), replica.chains[log_id(0), 0]
+    after = names.check(log_id(0), 0, first)
     sync.handle(Received(Compare(1, 0, None, Heads(b"", (), b""), (HeadRange(b"", b""),))))
-    want = Want((WantRange(name, 1, 1 << 48), WantRange(name, 0, 1), WantRange(b"nobody", 0, 1)))
+    want = Want((WantRange(name, 1, 1 << 48, after), WantRange(name, 0, 1, None), WantRange(b"nobody", 0, 1, None)))
     assert sync.handle(Received(want)) == [Serve((Range(log_id(0), 1, 3),))]
+    for other in (None, bytes(6), names.check(log_id(0), 1, first)):
+        nothing = sync.handle(Received(Want((WantRange(name, 1, 3, other),))))
+        assert nothing[-1] == Serve(()), "its chain is another one"
     assert sync.handle(Received(WantIds((EntryId(bytes(32)),)))) == [ServeIds((EntryId(bytes(32)),))]
     probe = sync.handle(Received(Probe(name, (0, 9))))
     assert probe == [Send(Hashes(name, (replica.chains[log_id(0), 0], None)))]

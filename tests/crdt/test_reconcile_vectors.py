@@ -89,7 +89,7 @@ def test_every_message() -> None:
         Compare(1, 0, bytes(16), Heads(name * 2, (0, 1 << 48), bytes(12)), (HeadRange(b"\x01\x02", b""),)),
         Compare(1 << 32, 63, None, nothing, (HeadRange(b"\x01", None), HeadRange(b"", bytes(16)))),
         Compare(2, 2, None, nothing, ()),
-        Want((WantRange(name, 0, 5), WantRange(bytes(6), 7, 1 << 48))),
+        Want((WantRange(name, 0, 5, None), WantRange(bytes(6), 7, 1 << 48, bytes(6)))),
         WantIds((ENTRY, EntryId(bytes(32)))),
         Entries(b"a batch", 0),
         Entries(b"", 1),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from .devices import Device, Pair, copy_homes, receive, send
+from .devices import Device, Pair, copy_homes, items, receive, send, until
+from .mesh import Mesh, copy_mesh, launch
 
 
 def free_ports(count: int) -> list[int]:
@@ -83,3 +84,41 @@ async def running(pair: Pair) -> Pair:
     await pair.share()
     await pair.in_step()
     return pair
+
+
+@pytest.fixture(scope="session")
+def three_homes(tmp_path_factory: pytest.TempPathFactory) -> Mesh:
+    """Three homes of one account; tests work on copies."""
+    base = tmp_path_factory.mktemp("three")
+    names = ("one", "two", "three")
+    mesh = Mesh([Device(name, base / name, port) for name, port in zip(names, free_ports(3), strict=True)])
+    trio.run(_make_mesh, mesh)
+    return mesh
+
+
+async def _make_mesh(mesh: Mesh) -> None:
+    for device in mesh.devices:
+        device.base.mkdir()
+        device.init()
+    sponsor, *others = mesh.devices
+    try:
+        await launch(*mesh.devices)
+        for device in others:
+            await join(sponsor, device)
+        for device in mesh.devices:
+            await until(lambda device=device: _knows(device, len(mesh.devices)), f"{device.name} to know all")
+            await device.stop()
+    finally:
+        mesh.kill()
+
+
+async def _knows(device: Device, count: int) -> bool | None:
+    return len(items((await device.status())["devices"])) == count or None
+
+
+@pytest.fixture
+async def mesh(three_homes: Mesh, tmp_path: Path) -> AsyncGenerator[Mesh]:
+    """Three paired devices, not running, with empty folders."""
+    made = copy_mesh(three_homes, tmp_path, free_ports(3))
+    yield made
+    made.kill()

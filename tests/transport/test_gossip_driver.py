@@ -7,11 +7,13 @@ from functools import partial
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from latticework.simnet import KeyedRng, SimHost, SimNetwork, Transcript, VirtualClock, run
 from latticework.transport import BufferPool, Connection, Limits, Multiaddr, NoiseChannel, Stream, Upgrader
 from latticework.transport.gossip_driver import Gossip
-from latticework.transport.gossip_events import GossipReason, Validate, Verdict
+from latticework.transport.gossip_events import GossipReason, PeerDisconnected, RpcReceived, Validate, Verdict
+from latticework.transport.gossip_inbox import INBOX_RPCS, Inbox
 from latticework.transport.gossip_params import (
     MESHSUB_10,
     MESHSUB_11,
@@ -362,6 +364,20 @@ def test_a_peer_that_does_not_read_is_dropped_from_and_others_are_not() -> None:
             assert GossipReason.QUEUE_FULL in world["a"].ended
 
     play(story, "a", "b", "raw")
+
+
+async def test_only_so_many_rpcs_wait_for_the_router_and_its_own_events_never_do(autojump_clock: MockClock) -> None:
+    inbox, rpc = Inbox(), RpcReceived(peer_of("peer"), b"")
+    for _ in range(INBOX_RPCS):
+        await inbox.post_rpc(rpc)
+    with trio.move_on_after(1) as patience:
+        await inbox.post_rpc(rpc)
+    assert patience.cancelled_caught
+    inbox.post(PeerDisconnected(peer_of("peer")))
+    assert inbox.pop() is rpc
+    await inbox.post_rpc(rpc)
+    events = [inbox.pop() for _ in range(INBOX_RPCS + 2)]
+    assert events[-3:] == [PeerDisconnected(peer_of("peer")), rpc, None]
 
 
 def test_a_channel_without_a_transport_key_cannot_gossip() -> None:

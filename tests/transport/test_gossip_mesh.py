@@ -107,6 +107,16 @@ def test_a_thin_mesh_is_filled_to_d_and_a_fat_one_cut_to_d() -> None:
     assert len(prunes(actions)) == solo.params.d_hi + 3 - solo.params.d
 
 
+@pytest.mark.parametrize(("members", "expected"), [(4, 6), (5, 5), (12, 12), (13, 6)])
+def test_a_mesh_is_tended_only_outside_of_its_bounds(members: int, expected: int) -> None:
+    solo = Solo(GossipParams(d_out=0))
+    solo.subscribe()
+    solo.connect(*names("peer", 20), outbound=True)
+    solo.graft(*names("peer", members))
+    solo.beat()
+    assert len(solo.mesh()) == expected
+
+
 def test_a_refused_graft_is_answered_with_prune_and_backoff() -> None:
     solo = Solo()
     solo.subscribe()
@@ -167,9 +177,20 @@ def test_grafting_within_the_backoff_is_refused_and_penalised_twice_if_at_once()
     solo.now_us += 20 * SECOND
     solo.graft("hasty")
     assert solo.score("hasty") == -9, "one more: it was not so soon"
-    solo.now_us += 50 * SECOND
+
+
+def test_each_attempt_begins_the_backoff_anew_and_waiting_it_out_helps() -> None:
+    solo = Solo()
+    solo.connect("hasty")
+    solo.subscribe()
+    solo.hear("hasty", Rpc(prune=(Prune(TOPIC, 60 * SECOND),)))
+    for _ in range(3):
+        solo.now_us += 50 * SECOND
+        solo.graft("hasty")
+        assert solo.mesh() == set()
+    solo.now_us += 61 * SECOND
     solo.graft("hasty")
-    assert solo.mesh() == set(), "each attempt began the back-off anew"
+    assert solo.mesh() == ids(["hasty"])
 
 
 def test_backoff_outlives_a_reconnection() -> None:

@@ -384,15 +384,17 @@ def test_idontwant_is_bounded_per_rpc_per_heartbeat_and_per_peer() -> None:
 
 def test_a_peer_that_does_not_read_control_is_left_and_lost_messages_are_said() -> None:
     solo = solo_with("peer")
-    assert reasons(solo.handle(SendQueueFull(peer_of("peer"), Priority.FORWARDED))) == [GossipReason.SLOW]
+    for priority in (Priority.REQUEST, Priority.OWN, Priority.FORWARDED):
+        assert reasons(solo.handle(SendQueueFull(peer_of("peer"), priority))) == [GossipReason.SLOW]
     assert reasons(solo.handle(SendQueueFull(peer_of("peer"), Priority.CONTROL))) == [GossipReason.QUEUE_FULL]
 
 
 def test_frames_leave_by_priority_and_in_order() -> None:
     outbox = Outbox(GossipBounds())
-    for number, priority in enumerate((Priority.FORWARDED, Priority.OWN, Priority.CONTROL, Priority.OWN)):
+    order = (Priority.FORWARDED, Priority.OWN, Priority.REQUEST, Priority.CONTROL, Priority.OWN)
+    for number, priority in enumerate(order):
         assert outbox.push(b"%d" % number, priority)
-    assert [outbox.pop() for _ in range(5)] == [b"2", b"1", b"3", b"0", None]
+    assert [outbox.pop() for _ in range(6)] == [b"3", b"2", b"1", b"4", b"0", None]
 
 
 def test_a_full_queue_drops_and_never_keeps_control_out() -> None:

@@ -66,6 +66,17 @@ def test_first_deliveries_count_up_to_a_cap_and_fade() -> None:
     assert solo.score("first") == 0, "below decay_to_zero it is zero"
 
 
+def test_a_pause_fades_counters_as_much_as_the_heartbeats_it_swallowed() -> None:
+    solo = only(first_message_deliveries_weight=1, first_message_deliveries_decay=0.9)
+    solo.connect("peer")
+    solo.subscribe()
+    for number in range(10):
+        solo.deliver("peer", message_of("author", number))
+    solo.timers = dict.fromkeys(solo.timers, solo.now_us + 20 * SECOND)
+    solo.beat()
+    assert 10 * 0.9**21 < solo.score("peer") < 10 * 0.9**19
+
+
 def test_messages_that_are_not_accepted_earn_nothing() -> None:
     solo = only(first_message_deliveries_weight=1)
     solo.connect("peer")
@@ -242,6 +253,20 @@ def test_a_bad_score_survives_a_reconnection_and_a_good_one_does_not() -> None:
     solo.beat(100)
     solo.connect("bad", "good")
     assert (solo.score("bad"), solo.score("good")) == (-1, 0), "nor does it fade while the peer is away"
+
+
+def test_of_a_mixed_record_the_bad_part_survives_a_reconnection() -> None:
+    weights = {"invalid_message_deliveries_weight": -1, "first_message_deliveries_weight": 1}
+    solo = Solo(GossipParams(score=scored(**{**OFF, **weights})))
+    solo.connect("peer")
+    solo.subscribe()
+    for number in range(5):
+        verdict = Verdict.REJECT if number % 2 else Verdict.ACCEPT
+        solo.deliver("peer", message_of("author", number), verdict)
+    assert solo.score("peer") == -1
+    solo.handle(PeerDisconnected(peer_of("peer")))
+    solo.connect("peer")
+    assert solo.score("peer") == -4
 
 
 def test_a_bad_score_is_forgotten_in_the_end_and_only_so_many_are_kept() -> None:
