@@ -73,7 +73,7 @@ class Double:
         return float(number)
 
 
-@record("make", tag=1)
+@record("make-container", tag=1)
 @dataclass(frozen=True, slots=True)
 class Make:
     """The value is a container of this `Kind`."""

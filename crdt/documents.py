@@ -76,7 +76,7 @@ class Documents:
         return sorted(name for name, document in self._documents.items() if document.presence.has_content(0))
 
     def document(self, name: str) -> DocumentView:
-        """The document `name`, which is an empty map if nobody wrote to it."""
+        """The document `name`; one that nobody wrote to yet is an empty map, and a view of it stays one."""
         return DocumentView(self._documents.get(name) or Document(self._entries))
 
     def draft(self, name: str) -> tuple[Document, Applied]:

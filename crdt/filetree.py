@@ -23,7 +23,7 @@ from latticework.wire import EntryId, LogId, encode_plain
 
 from .dots import Dot
 from .file_values import Directory, Value, content_key
-from .paths import ancestors, child_path, conflict_path
+from .paths import child_path, conflict_path
 from .tree_history import Batch, Changes, TreeHistory
 from .tree_nodes import Node
 from .tree_snapshot import TreeState, read_snapshot, write_snapshot
@@ -70,7 +70,8 @@ class FileTree:
         self._history.root.path = b""
         self._registers: dict[bytes, dict[Node, tuple[Head, ...]]] = {}
         self._directories: dict[bytes, dict[Node, None]] = {}
-        self._live_beneath: dict[bytes, int] = {}
+        self._occupied: dict[bytes, int] = {}
+        """How many names directly in a directory are in use, by something live there or beneath."""
         self._emitted: dict[bytes, tuple[bytes, ...]] = {}
         self._names_tried: dict[bytes, list[bytes]] = {}
         self._copies_near: dict[bytes, dict[bytes, None]] = {}
@@ -103,7 +104,7 @@ class FileTree:
 
     def is_directory(self, path: bytes) -> bool:
         """True when something live stands beneath `path`, so that it is a directory whether one was made or not."""
-        return path in self._live_beneath
+        return path in self._occupied
 
     def conflicts(self) -> list[bytes]:
         """Registers that are shown with at least one copy, sorted."""
@@ -140,6 +141,20 @@ class FileTree:
             if dot in self.shown[path].dots and any(head.dot == dot for head in self._registers[node.path][node]):
                 return path
         return None
+
+    def is_hidden(self, dot: Dot) -> bool:
+        """True for a content of a node that lives and has no valid path: not shown, and not gone."""
+        node = self.node_of(dot)
+        return node is not None and node in self._hidden
+
+    def is_void(self, entry: EntryId) -> bool:
+        """True while the operations of `entry` have no effect."""
+        return entry in self._history.void
+
+    def origin_of(self, entry: EntryId) -> tuple[str, int] | None:
+        """The device that wrote an applied entry, by the name it had, and the entry's clock."""
+        applied = self._history.entries.get(entry)
+        return None if applied is None else (self._author_name(applied.log), applied.hlc)
 
     def apply_all(self, batch: Batch) -> set[bytes]:
         """Apply admitted entries, in any causal order; the visible paths that changed or are gone."""
@@ -246,16 +261,22 @@ class FileTree:
 
     def _count(self, path: bytes, change: int, touched: dict[bytes, None]) -> None:
         """A register became live or ceased to be: so may the directories above, and copies may want its name."""
-        for directory in ancestors(path):
-            live = self._live_beneath.get(directory, 0) + change
-            if live:
-                self._live_beneath[directory] = live
-            else:
-                del self._live_beneath[directory]
-            if live == 0 or (live == 1 and change == 1):
-                touched[directory] = None
-                touched |= self._copies_near.get(directory, {})
         touched |= self._copies_near.get(path, {})
+        if path in self._occupied:
+            return
+        while b"/" in path:
+            path = path.rpartition(b"/")[0]
+            names = self._occupied.get(path, 0) + change
+            if names:
+                self._occupied[path] = names
+            else:
+                del self._occupied[path]
+            if names > 1 or (names == 1 and change == -1):
+                return
+            touched[path] = None
+            touched |= self._copies_near.get(path, {})
+            if path in self._registers:
+                return
 
     def _project_all(self, touched: dict[bytes, None]) -> set[bytes]:
         before: dict[bytes, Shown] = {}

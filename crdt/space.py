@@ -5,7 +5,7 @@ state is a function of the stored entries and proofs.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -271,6 +271,34 @@ class SpaceReplica:
         for entry in entries:
             if entry.envelope.payload is not None and not self.is_void(entry.id):
                 yield from self._applied(entry, self.payloads.read(entry))
+
+    def state_at(self, entries: Sequence[Entry], base: Base | None) -> Projection:
+        """The state that some admitted entries add up to, with the past of each among them; `base` is that kept last.
+
+        Raises:
+            LocalError: what one of them did is pruned.
+        """
+        projection = Projection(self.author_name)
+        if base is not None and any(entry.id == base.checkpoint for entry in entries):
+            projection = Projection.load(base.snapshot, self.author_name)
+            entries = [entry for entry in entries if not self.logs.is_below(base.checkpoint, entry.id)]
+        if any(entry.envelope.payload is None and entry.body.lane in STATE_LANES for entry in entries):
+            raise LocalError("what was written then is pruned; the state before the last checkpoint is gone")
+        projection.apply(list(self.applied(entries)))
+        void = (entry for judgement in self.attestations.judgements.values() for entry in judgement.void)
+        projection.set_void(dict.fromkeys(void, True))
+        return projection
+
+    def past_of(self, entry: EntryId) -> Callable[[Entry], bool]:
+        """A question: is an admitted entry in the past of `entry`, or that entry itself?"""
+        spot, causality = self.logs.spot(entry), self.logs.causality
+        reach = {} if spot is None else causality.reach(spot)
+
+        def covers(other: Entry) -> bool:
+            chain, seq = causality.spot(other.id, other.body.author, other.body.seq)
+            return reach.get(chain, -1) >= seq
+
+        return covers
 
     def payload(self, entry: Entry) -> Payload:
         """What an admitted entry says; None for an unknown lane, and where the payload is pruned or unreadable."""

@@ -13,6 +13,7 @@ from .dots import Dot
 from .file_values import Directory, Value
 from .filetree import FileTree
 from .params import MAX_REPLACES
+from .paths import ancestors
 from .tree_nodes import Node
 from .tree_ops import Make, Move, Operation, Ref, Remove, Write
 
@@ -46,7 +47,7 @@ type LocalOperation = Written | Moved
 
 def operations_for(tree: FileTree, changes: Sequence[LocalOperation]) -> list[Operation]:
     """The operations for changes that were made together, a directory before what is in it; see `next_batch`."""
-    draft = _Draft(tree, {change.old if isinstance(change, Moved) else change.path for change in changes})
+    draft = _Draft(tree, changes)
     for change in changes:
         match change:
             case Moved():
@@ -60,19 +61,19 @@ def operations_for(tree: FileTree, changes: Sequence[LocalOperation]) -> list[Op
 
 @final
 class _Draft:
-    def __init__(self, tree: FileTree, changed: set[bytes]) -> None:
+    def __init__(self, tree: FileTree, changes: Sequence[LocalOperation]) -> None:
         self._tree = tree
-        self._changed = changed
+        self._left = {change.old for change in changes if isinstance(change, Moved)}
+        """Paths that something is moved away from."""
+        self._changed = self._left | {change.path for change in changes if isinstance(change, Written)}
         self._directories: dict[bytes, Ref] = {}
         """Directories that were made, moved or found already, by their path afterwards."""
-        self._left: set[bytes] = set()
-        """Paths that something was moved away from."""
         self.operations: list[Operation] = []
 
     def moved(self, change: Moved) -> None:
         """Move what was seen, or else whatever directory is there."""
         shown = self._tree.shown.get(change.old)
-        nodes = self._nodes(change.seen) or dict.fromkeys(self._visible_directories(change.old), ())
+        nodes = self._nodes(change.seen) or dict.fromkeys(self._directories_at(change.old), ())
         if not nodes:
             return
         parent = self._parent(change.new, change.above)
@@ -89,7 +90,6 @@ class _Draft:
                 value = next(version.value for version in node.contents() if version.dot in dots)
                 self._make(parent, name, value)
                 self._remove(node, dots)
-        self._left.add(change.old)
 
     def written(self, change: Written) -> None:
         """Write, make or remove."""
@@ -197,9 +197,10 @@ class _Draft:
         return found
 
     def _visible_directories(self, path: bytes) -> list[Node]:
-        """The directories that everyone sees at `path`, without what was moved away from there."""
-        if any(path == left or path.startswith(left + b"/") for left in self._left):
-            return []
+        """The directories that everyone sees at `path`, without what is moved away from there."""
+        return [] if any(above in self._left for above in (path, *ancestors(path))) else self._directories_at(path)
+
+    def _directories_at(self, path: bytes) -> list[Node]:
         nodes = self._tree.directories(path)
         live = [node for node in nodes if node.contents()]
         return live or (nodes if self._tree.is_directory(path) else [])

@@ -156,6 +156,10 @@ class Node:
         """Where blocking work of this node is done."""
         return self._around.threads
 
+    def now_us(self) -> int:
+        """The time, in microseconds since 1970."""
+        return self._around.clock.now_us()
+
     @property
     def name(self) -> str:
         """What other devices call us."""

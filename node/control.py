@@ -18,7 +18,7 @@ from latticework.handshake import Paired, PairingCode, parse_qr, parse_typed
 from latticework.transport import Multiaddr
 from latticework.wire import LatticeError, LocalError, MalformedError, PeerError, StoreError
 
-from . import doc_commands, history, report
+from . import doc_commands, history, past, report
 from .account import space_of
 from .app import Node
 from .exits import EXIT_CREDENTIAL, EXIT_ERROR, EXIT_INTEGRITY, EXIT_PARTIAL, EXIT_UNREACHABLE
@@ -43,6 +43,7 @@ class ControlServer:
         self._commands: dict[str, Command] = {
             **history.commands(node),
             **doc_commands.commands(node),
+            **past.commands(node),
             "status": self._status,
             "devices": self._devices,
             "conflicts": self._conflicts,
@@ -151,7 +152,7 @@ class ControlServer:
         offered: list[Data] = [
             {"name": known.name, "space": space_of(known).hex(), "path": None, "state": "offered"}
             for known in node.account.spaces
-            if known.folder is None
+            if not known.held
         ]
         return [*(report.folder_status(node, runner) for runner in node.runners.values()), *offered]
 

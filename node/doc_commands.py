@@ -166,16 +166,14 @@ class _Documents:
         changes = doc.changes()
         await caller.event(event="document", paths=[], value=plain(doc.json()))
         with first_error():
-            async with trio.open_nursery() as nursery:
-
-                async def until_gone() -> None:
-                    await caller.receive()
-                    nursery.cancel_scope.cancel()
-
-                nursery.start_soon(until_gone)
-                async for change in changes:
-                    paths: list[Data] = [shown_path(path) for path in sorted(change.paths, key=str)]
-                    await caller.event(event="document", paths=paths, value=plain(doc.json()))
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_until_gone, caller, nursery.cancel_scope)
+                    async for change in changes:
+                        paths: list[Data] = [shown_path(path) for path in sorted(change.paths, key=str)]
+                        await caller.event(event="document", paths=paths, value=plain(doc.json()))
+            except* (trio.BrokenResourceError, trio.ClosedResourceError):
+                pass
         return None
 
     async def create(self, request: Request, caller: Caller) -> Data:
@@ -231,6 +229,11 @@ class _Documents:
             known = ", ".join(space.documents()) or "none yet"
             raise LocalError(f"there is no document {doc.name!r} in {space.name!r}; there is: {known}")
         return doc
+
+
+async def _until_gone(caller: Caller, scope: trio.CancelScope) -> None:
+    await caller.receive()
+    scope.cancel()
 
 
 def _listed(space: str, documents: Documents) -> list[Data]:

@@ -1,6 +1,7 @@
 """The commands that look into the logs of a space: `log`, `inspect`, `verify`, `rebuild`, `forks`."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import final
 
@@ -12,7 +13,7 @@ from latticework.crdt import (
     SignedCheckpoint,
     hlc_utc,
 )
-from latticework.wire import LatticeError, LocalError, LogId, StoreError
+from latticework.wire import LatticeError, LocalError, LogId, StoreError, Threads
 
 from .app import Node
 from .exits import EXIT_INTEGRITY
@@ -57,6 +58,26 @@ def space_named(node: Node, name: Data) -> tuple[SpaceRunner, Space]:
     return runner, runner.space
 
 
+async def find_entry(threads: Threads, runners: Sequence[SpaceRunner], wanted: str) -> tuple[SpaceRunner, Space, Entry]:
+    """The one entry of these spaces whose id begins with `wanted`; raises LocalError."""
+    wanted = wanted.lower()
+    try:
+        prefix = bytes.fromhex(wanted[: len(wanted) // 2 * 2])
+    except ValueError:
+        raise LocalError(f"{wanted!r} is no entry id: those are hexadecimal") from None
+    found: list[tuple[SpaceRunner, Space, Entry]] = []
+    for runner in runners:
+        if (space := runner.space) is not None:
+            ids = await threads.run(partial(space.store.find, prefix))
+            entries = [space.store.entry(identifier) for identifier in ids if identifier.hex().startswith(wanted)]
+            found += [(runner, space, entry) for entry in entries if entry is not None]
+    if not found:
+        raise LocalError(f"no entry begins with {wanted}")
+    if len(found) > 1:
+        raise LocalError(f"several entries begin with {wanted}; give more of the id")
+    return found[0]
+
+
 @final
 class _History:
     def __init__(self, node: Node) -> None:
@@ -80,22 +101,9 @@ class _History:
     async def inspect(self, request: Request, caller: Caller) -> Data:
         """Everything about one entry."""
         del caller
-        wanted = text(request, "entry")
-        try:
-            prefix = bytes.fromhex(wanted[: len(wanted) // 2 * 2])
-        except ValueError:
-            raise LocalError(f"{wanted!r} is no entry id: those are hexadecimal") from None
-        found: list[tuple[SpaceRunner, Space, Entry]] = []
-        for runner in self._node.runners.values():
-            if (space := runner.space) is not None:
-                ids = await self._node.threads.run(partial(space.store.find, prefix))
-                entries = [space.store.entry(identifier) for identifier in ids if identifier.hex().startswith(wanted)]
-                found += [(runner, space, entry) for entry in entries if entry is not None]
-        if not found:
-            raise LocalError(f"no entry begins with {wanted}")
-        if len(found) > 1:
-            raise LocalError(f"{len(found)} entries begin with {wanted}; give more of the id")
-        (runner, space, entry) = found[0]
+        runner, space, entry = await find_entry(
+            self._node.threads, list(self._node.runners.values()), text(request, "entry")
+        )
         return {"space": runner.name, **_line(space, entry), **_details(space, entry)}
 
     async def verify(self, request: Request, caller: Caller) -> Data:

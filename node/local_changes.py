@@ -2,17 +2,52 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from latticework.crdt import Directory, Dot, FileTree, LocalOperation, Operation, Written, content_key, operations_for
+from latticework.crdt import (
+    Directory,
+    Dot,
+    FileTree,
+    LocalOperation,
+    Moved,
+    Operation,
+    Written,
+    content_key,
+    operations_for,
+)
 
-from .folders.ports import LocalChange
+from .folders.ports import LocalChange, LocalMove, LocalMoves
 from .rows import is_untouched
 from .store import Row
 
 
-def operations_of(tree: FileTree, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> list[Operation]:
+def operations_of(
+    tree: FileTree, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves
+) -> list[Operation]:
     """The operations that bring `tree` to what the disk shows now; `rows` are all rows before the changes."""
-    found = (_operation(tree, change, rows) for change in changes)
+    found = [_operation(tree, change, rows) for change in changes]
+    came_from = {new: old for old, new in moves.paths.items()}
+    for move in moves.moves:
+        # The tree shows it there already when a crash came between a rename of ours and its record.
+        if not any(tree.place_of(dot) == move.new for dot in move.row.dots):
+            parent = move.new.rpartition(b"/")[0]
+            parent = came_from.get(parent, b"" if parent in moves.paths else parent)
+            above = rows.get(parent)
+            found.append(Moved(move.old, move.new, move.row.dots, () if above is None else above.dots))
     return operations_for(tree, [operation for operation in found if operation is not None])
+
+
+def rows_after_moves(tree: FileTree, moves: LocalMoves, rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
+    """The rows that moves change, once their operations are applied; what only went along keeps its row as it was."""
+    result: dict[bytes, Row | None] = dict.fromkeys(moves.paths)
+    result |= {new: rows[old] for old, new in moves.paths.items()}
+    return result | {move.new: _row_after_move(tree, move) for move in moves.moves}
+
+
+def _row_after_move(tree: FileTree, move: LocalMove) -> Row:
+    shown = tree.shown.get(move.new)
+    if shown is None or (move.row.dots and set(shown.dots).isdisjoint(move.row.dots)):
+        places = (tree.place_of(dot) for dot in move.row.dots)
+        shown = next((tree.shown[place] for place in places if place is not None), None)
+    return move.row if shown is None else move.row._replace(dots=shown.dots)
 
 
 def row_after(tree: FileTree, change: LocalChange, rows: Mapping[bytes, Row]) -> Row | None:

@@ -7,7 +7,7 @@ from latticework.crdt import Base, Conviction, Entry, Position
 from latticework.crdt.reconcile_events import Range
 from latticework.wire import ChunkId, EntryId, LogId
 
-from .store import DiskChange, Incoming, Piece, Place, Row
+from .store import DiskChange, DiskMoves, Incoming, Piece, Place, Row
 
 
 @final
@@ -52,14 +52,17 @@ class MemoryStore:
     def find(self, prefix: bytes) -> list[EntryId]:
         return [identifier for identifier in self._order if identifier.startswith(prefix)][:16]
 
-    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
+    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange | DiskMoves], *, durable: bool) -> None:
         del durable
         for entry, _ in entries:
             self._entries[entry.id] = entry
             self._order.append(entry.id)
             self._logs.setdefault(entry.body.author, []).append(entry.id)
         for change in changes:
-            if change.row is None:
+            if isinstance(change, DiskMoves):
+                _move(self._rows, change.paths)
+                _move(self._pieces, change.paths)
+            elif change.row is None:
                 self._rows.pop(change.path, None)
                 self._pieces.pop(change.path, None)
             else:
@@ -142,3 +145,10 @@ class MemoryStore:
 
     def close(self) -> None:
         pass
+
+
+def _move[T](table: dict[bytes, T], paths: Mapping[bytes, bytes]) -> None:
+    found = {new: table[old] for old, new in paths.items() if old in table}
+    for path in (*paths, *paths.values()):
+        table.pop(path, None)
+    table.update(found)

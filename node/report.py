@@ -38,7 +38,7 @@ def status(node: Node) -> dict[str, Data]:
         "offered": [
             {"name": known.name, "space": space_of(known).hex()}
             for known in node.account.spaces
-            if known.folder is None
+            if not known.held
         ],
         "in_step": in_step(node),
     }

@@ -199,7 +199,8 @@ class SpaceRunner:
         )
         await world.threads.run(space.load)
         space.pending_hook = partial(self._hub.space_changed, self.id)
-        self.source = ChunkSource(sealer, chunks, store, None if self.folder is None else (self.folder, self.id))
+        source = ChunkSource(sealer, chunks, store, None if self.folder is None else (self.folder, self.id))
+        self.source = source
         self.space = space
         self.problem = None
         with first_error():
@@ -209,12 +210,14 @@ class SpaceRunner:
                 nursery.start_soon(self._world.spread.keep, space)
                 self._hub.space_opened(self.id)
                 if self.folder is not None:
-                    nursery.start_soon(self._keep_folder, self.folder, space, sealer, chunks)
+                    nursery.start_soon(self._keep_folder, self.folder, space, sealer, chunks, source)
                 await space.damaged.wait()
                 nursery.cancel_scope.cancel()
         raise StoreCorruptError("the store of this space is damaged")
 
-    async def _keep_folder(self, folder: Path, space: Space, sealer: ChunkSealer, chunks: ChunkStore) -> None:
+    async def _keep_folder(
+        self, folder: Path, space: Space, sealer: ChunkSealer, chunks: ChunkStore, source: ChunkSource
+    ) -> None:
         world = self._world
         rows = await world.threads.run(space.store.rows)
         if not rows and not space.heads and not self._own:
@@ -227,6 +230,7 @@ class SpaceRunner:
             publisher=space,
             reader=ContentReader(sealer, chunks),
             assembler=Assembler(sealer, chunks, space.store),
+            source=source,
             fetcher=self._fetcher,
             watcher=world.watcher(folder),
             threads=world.threads,

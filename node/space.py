@@ -51,11 +51,11 @@ from latticework.wire import (
 )
 from latticework.wire.signing import Ed25519Signer
 
-from .folders.ports import LocalChange
-from .local_changes import operations_of, row_after
+from .folders.ports import NO_MOVES, LocalChange, LocalMoves
+from .local_changes import operations_of, row_after, rows_after_moves
 from .owner import Owner
 from .rows import rebased
-from .store import DiskChange, Incoming, Row, SpaceStore, StoreCorruptError
+from .store import DiskChange, DiskMoves, Incoming, Row, SpaceStore, StoreCorruptError
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +181,13 @@ class Space:
         """Own the replica until cancelled; whoever still waits then hears that the space is closed."""
         await self._owner.run(self._offer_due, lambda: 1.0 if self._replica.logs.waiting_count() else math.inf)
 
-    async def publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
+    async def publish(
+        self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves = NO_MOVES
+    ) -> dict[bytes, Row | None]:
         """See the port `Publisher`."""
-        return await self._owner.ask(partial(self._do_publish, changes, rows))
+        return await self._owner.ask(partial(self._do_publish, changes, rows, moves))
 
-    async def record(self, changes: Sequence[DiskChange]) -> None:
+    async def record(self, changes: Sequence[DiskChange | DiskMoves]) -> None:
         """See the port `Publisher`."""
         if changes:
             await self._owner.ask(partial(self.commit, (), changes, durable=False))
@@ -233,14 +235,21 @@ class Space:
         if changes := self._replica.roster_changed():
             self._listener.changed(changes)
 
-    async def _do_publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
-        written, changed = self._write(operations_of(self.tree, changes, rows))
+    async def _do_publish(
+        self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves
+    ) -> dict[bytes, Row | None]:
+        written, changed = self._write(operations_of(self.tree, changes, rows, moves))
         result: dict[bytes, Row | None] = {}
-        disk: list[DiskChange] = []
+        disk: list[DiskChange | DiskMoves] = []
         for change in changes:
             row = row_after(self.tree, change, rows)
             result[change.path] = row
             disk.append(DiskChange(change.path, row, () if change.found is None else change.found.pieces))
+        if moves.moves:
+            moved = rows_after_moves(self.tree, moves, rows)
+            result |= moved
+            disk.append(DiskMoves(moves.paths))
+            disk += [DiskChange(move.new, moved[move.new]) for move in moves.moves]
         changed.paths -= result.keys()
         for path, row in rebased(rows, self.tree, frozenset(changed.paths)).items():
             result[path] = row
@@ -326,7 +335,9 @@ class Space:
         self._publish_heads()
         self._listener.convicted(conviction)
 
-    async def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
+    async def commit(
+        self, entries: Sequence[Incoming], changes: Sequence[DiskChange | DiskMoves], *, durable: bool
+    ) -> None:
         """Store what the replica took and what the disk shows, and tell the new frontier."""
         try:
             await self._threads.run(lambda: self.store.commit(entries, changes, durable=durable))

@@ -24,7 +24,7 @@ from latticework.wire import encode_plain as encode_cbor
 
 from .entry_table import ENTRY_SCHEMA, EntryTable
 from .params import SCHEMA_VERSION, WAL_CHECKPOINT_PAGES
-from .store import DiskChange, Incoming, Place, Row, StoreCorruptError
+from .store import DiskChange, DiskMoves, Incoming, Place, Row, StoreCorruptError
 
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -100,11 +100,14 @@ class SqliteStore:
         with self._lock, self._translated():
             return self._table.find(prefix)
 
-    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
+    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange | DiskMoves], *, durable: bool) -> None:
         with self._transaction(durable=durable):
             self._table.insert(entries)
             for change in changes:
-                self._apply(change)
+                if isinstance(change, DiskMoves):
+                    self._move(change.paths)
+                else:
+                    self._apply(change)
 
     def fill(self, entry: Entry) -> None:
         with self._transaction(durable=False):
@@ -220,6 +223,15 @@ class SqliteStore:
             db.executemany(
                 "INSERT INTO piece VALUES(?,?,?,?)", [(number, p.chunk, p.offset, p.length) for p in change.pieces]
             )
+
+    def _move(self, paths: Mapping[bytes, bytes]) -> None:
+        for new in paths.values():
+            if new not in paths:
+                self._apply(DiskChange(new, None))
+        # A zero byte is in no path: nothing collides on the way, whatever swaps with what.
+        away = [(b"\0" + old, old) for old in paths]
+        self._db.executemany("UPDATE disk SET path=? WHERE path=?", away)
+        self._db.executemany("UPDATE disk SET path=? WHERE path=?", [(new, b"\0" + old) for old, new in paths.items()])
 
     def _fold_wal(self) -> None:
         if self._wal_is_long():

@@ -68,6 +68,16 @@ class Incoming(NamedTuple):
     checked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DiskMoves:
+    """Rows with their pieces are now those of other paths: new paths by old ones, all at once, so that paths may swap.
+
+    What was recorded at a new path that is no old one is forgotten.
+    """
+
+    paths: Mapping[bytes, bytes]
+
+
 class SpaceStore(Protocol):
     """Entries and disk rows of one space. Safe to call from several threads; calls are serialised."""
 
@@ -113,8 +123,8 @@ class SpaceStore(Protocol):
         """The ids of stored entries that begin with `prefix`, at most 16."""
         ...
 
-    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange], *, durable: bool) -> None:
-        """Store all or nothing. With `durable` the data is on the disk when this returns.
+    def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange | DiskMoves], *, durable: bool) -> None:
+        """Store all or nothing, changes in their order. With `durable` the data is on the disk when this returns.
 
         Raises:
             StoreError: nothing was stored (disk full, read-only).

@@ -217,10 +217,6 @@ class GossipRouter:
         self._flow.expire(now_us)
         self._mesh.heartbeat(now_us)
         self._flow.lazy.heartbeat(now_us)
-        graylist = params.score.graylist_threshold
-        for peer in state.peers.values():
-            if peer.graylisted or state.score(peer) < graylist:
-                state.check_graylist(peer)
         spread = int(params.heartbeat_us * params.heartbeat_jitter)
         jitter_us = state.chance.below(2 * spread + 1) - spread
         state.act(SetTimer(TimerKey.HEARTBEAT, now_us + params.heartbeat_us + jitter_us))

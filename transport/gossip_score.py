@@ -88,7 +88,7 @@ class TopicStats:
 
 @dataclass(slots=True, eq=False)
 class PeerStats:
-    """One peer; `cached` is its score unless `changed`."""
+    """One peer; `cached` is its score unless `changed`, and nothing of it is to decay unless `fading`."""
 
     topics: dict[str, TopicStats] = field(default_factory=dict[str, TopicStats])
     ips: tuple[str, ...] = ()
@@ -96,6 +96,11 @@ class PeerStats:
     penalty: float = 0
     cached: float = 0
     changed: bool = False
+    fading: bool = False
+
+    def touch(self) -> None:
+        """A counter was changed."""
+        self.changed = self.fading = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class Scores:
             self._leave_ips(peer, stats)
         stats.app_score = self._app.get(peer, 0)
         stats.ips = tuple(_counted(ip))
-        stats.changed = True
+        stats.touch()
         self._connected[peer] = stats
         for own in stats.ips:
             self._by_ip.setdefault(own, {})[peer] = stats
@@ -186,7 +191,7 @@ class Scores:
     def penalise(self, stats: PeerStats, count: int = 1) -> None:
         """P7."""
         stats.penalty += count
-        stats.changed = True
+        stats.touch()
 
     def graft(self, stats: PeerStats, topic: str, now_us: int) -> None:
         """The peer is in the mesh of `topic` now."""
@@ -194,14 +199,14 @@ class Scores:
         if entry is not None:
             entry.in_mesh, entry.graft_us, entry.mesh_time_us = True, now_us, 0
             entry.mesh_deliveries_active = False
-            stats.changed = True
+            stats.touch()
 
     def prune(self, stats: PeerStats, topic: str) -> None:
         """The peer is in the mesh of `topic` no more."""
         entry = stats.topics.get(topic)
         if entry is not None and entry.in_mesh:
             entry.leave_mesh()
-            stats.changed = True
+            stats.touch()
 
     def first_delivery(self, stats: PeerStats, topic: str) -> None:
         """The peer sent us a valid message before anybody else did (P2, P3)."""
@@ -210,14 +215,14 @@ class Scores:
             cap = entry.params.first_message_deliveries_cap
             entry.first_deliveries = min(entry.first_deliveries + 1, cap)
             self._mesh_delivery(entry)
-            stats.changed = True
+            stats.touch()
 
     def near_first_delivery(self, stats: PeerStats, topic: str, late_us: int) -> None:
         """The peer sent us a valid message `late_us` after it was validated, 0 for before (P3)."""
         entry = self._topic(stats, topic)
         if entry is not None and late_us <= entry.params.mesh_message_deliveries_window_us:
             self._mesh_delivery(entry)
-            stats.changed = True
+            stats.touch()
 
     def _mesh_delivery(self, entry: TopicStats) -> None:
         if entry.in_mesh:
@@ -228,19 +233,21 @@ class Scores:
         entry = self._topic(stats, topic)
         if entry is not None:
             entry.invalid_deliveries += 1
-            stats.changed = True
+            stats.touch()
 
     def decay(self, now_us: int, intervals: int = 1) -> None:
         """So many decay intervals passed; peers that left do not fade, or leaving would clear their name."""
         params = self._params
         for stats in self._connected.values():
-            for entry in stats.topics.values():
-                if entry.decay(now_us, intervals, params.decay_to_zero):
-                    stats.changed = True
-            if stats.penalty:
-                factor = params.behaviour_penalty_decay**intervals
-                stats.penalty = _faded(stats.penalty, factor, params.decay_to_zero)
-                stats.changed = True
+            if stats.fading:
+                stats.fading = False
+                for entry in stats.topics.values():
+                    if entry.decay(now_us, intervals, params.decay_to_zero):
+                        stats.touch()
+                if stats.penalty:
+                    factor = params.behaviour_penalty_decay**intervals
+                    stats.penalty = _faded(stats.penalty, factor, params.decay_to_zero)
+                    stats.touch()
         while self._retained:
             oldest, retained = next(iter(self._retained.items()))
             if retained.until_us > now_us:

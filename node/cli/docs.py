@@ -1,4 +1,4 @@
-"""`lattice doc new|get|set|delete|edit|list|watch` and `lattice space create|join|list`."""
+"""`lattice doc new|get|set|delete|edit|list|watch|undo|redo` and `lattice space create|join|list`."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from ..exits import EXIT_ERROR, EXIT_OK, EXIT_USAGE
 from ..frames import Data
 from ..home import Home
 from .client import Client, CommandError, ask_once
-from .output import safe, say, show_json, table
+from .output import pretty, safe, safe_text, say, show_json, table
 
 type Item = dict[str, Data]
 
@@ -41,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
             result = _ask(options, home, "doc set", path=options.path, value=value)
         case "delete":
             result = _ask(options, home, "doc delete", path=options.path)
+        case "undo" | "redo":
+            result = _ask(options, home, f"doc {options.action}")
         case _:
             result = _ask(options, home, "doc get", path=options.path)
             return _show(options, cast("Item", result))
@@ -61,6 +63,8 @@ def _json(given: str) -> str:
         json.loads(given)
     except ValueError:
         return json.dumps(given)
+    except RecursionError as error:
+        raise CommandError("usage", "the value is nested too deeply", EXIT_USAGE) from error
     return given
 
 
@@ -68,11 +72,18 @@ def _show(options: argparse.Namespace, result: Item) -> int:
     if options.json:
         show_json(result)
         return EXIT_OK
-    value = result["value"]
-    print(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+    show_value(result["value"])
     for path, versions in cast("Item", result["conflicts"]).items():
-        say(f"written at once at {safe(path)}: {json.dumps(versions, ensure_ascii=False)}")
+        say(f"written at once at {safe(path)}: {pretty(versions)}")
     return EXIT_OK
+
+
+def show_value(value: Data) -> None:
+    """A text as it is, anything else as JSON; a terminal gets neither with control characters in it."""
+    if not isinstance(value, str):
+        print(pretty(value, indent=2))
+    else:
+        print(safe_text(value) if sys.stdout.isatty() else value)
 
 
 def _list(options: argparse.Namespace, home: Home) -> int:
@@ -94,7 +105,7 @@ def _watch(options: argparse.Namespace, home: Home) -> int:
             show_json({"paths": event["paths"], "value": event["value"]})
         else:
             paths = ", ".join(safe(path) for path in cast("list[Data]", event["paths"])) or "now"
-            print(f"{paths}: {json.dumps(event['value'], ensure_ascii=False)}")
+            print(f"{paths}: {pretty(event['value'])}")
         sys.stdout.flush()
 
     with Client(home) as client:
@@ -119,7 +130,7 @@ def _edited(before: str) -> str:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="lattice-") as directory:
         path = Path(directory, "document.txt")
-        path.write_text(before, encoding="utf-8")
+        path.write_text(before, encoding="utf-8", newline="")
         try:
             code = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode  # noqa: S603  # theirs
         except OSError as error:
@@ -129,9 +140,11 @@ def _edited(before: str) -> str:
         if code != 0:
             raise CommandError("editor", f"{editor!r} ended with {code}; nothing was changed", EXIT_ERROR)
         try:
-            return path.read_text(encoding="utf-8")
+            after = path.read_text(encoding="utf-8", newline="")
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError("usage", f"what the editor left is no text: {error}", EXIT_USAGE) from error
+    # Many editors end every file with a line end, which is no edit of ours.
+    return after[:-1] if after.endswith("\n") and not before.endswith("\n") else after
 
 
 def _space(options: argparse.Namespace, home: Home) -> int:

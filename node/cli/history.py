@@ -53,7 +53,7 @@ def _show_log(result: Data) -> None:
                 str(item["entry"])[:12],
                 item["device"],
                 item["seq"],
-                str(item["time"])[:19],
+                f"{str(item['time'])[:19]}Z",
                 item["lane"],
                 item["bytes"],
                 f"{item['summary']}{note}",

@@ -25,6 +25,7 @@ _MODULES = {
     "pair": "pair",
     "demo": "demo",
     **dict.fromkeys(("log", "inspect", "verify", "rebuild", "prune", "forks"), "history"),
+    **dict.fromkeys(("checkout", "restore"), "past"),
     **dict.fromkeys(("doc", "space"), "docs"),
 }
 
@@ -143,10 +144,12 @@ def _document_parsers(doc: argparse.ArgumentParser, common: argparse.ArgumentPar
     get = action("get", "print a document, or what stands at a path in it")
     get.add_argument("path", nargs="?", help="for example /items/0/title")
     put = action("set", "write a value at a path")
-    put.add_argument("path")
+    put.add_argument("path", help="for example /items/0/title; /items/- is the end of a list")
     put.add_argument("value", help="JSON, or plain words, or - to read it")
     delete = action("delete", "remove what stands at a path, or everything")
     delete.add_argument("path", nargs="?")
+    action("undo", "take this device's newest change of a document back")
+    action("redo", "take the last undo back")
     edit = action("edit", "edit a text of a document in your editor ($VISUAL, $EDITOR)")
     edit.add_argument("path", nargs="?", default="/text", help="where the text is (default: /text)")
     action("watch", "print the document whenever it changes")
@@ -170,7 +173,14 @@ def _history_parsers(command: Callable[[str, str], argparse.ArgumentParser]) -> 
     verify = command("verify", "read and check everything that is stored of a space")
     rebuild = command("rebuild", "compute the state of a space anew from its log")
     prune = command("prune", "erase old payloads that every device has")
-    for parser in (log, verify, rebuild, prune):
+    checkout = command("checkout", "what a space held at an earlier moment: its files, or a document")
+    checkout.add_argument("--at", required=True, metavar="WHEN", help="an entry's id, or a time: 2h, 2026-11-20T09:30")
+    checkout.add_argument("--doc", metavar="NAME", help="print this document")
+    checkout.add_argument("path", nargs="?", help="where in the document, for example /items/0")
+    restore = command("restore", "bring files of a folder back as they were; what came later stays")
+    restore.add_argument("--at", required=True, metavar="TIME", help="for example 30m, 2h, 3d, 2026-11-20T09:30")
+    restore.add_argument("path", nargs="?", help="a file or directory (default: the only folder)")
+    for parser in (log, verify, rebuild, prune, checkout, restore):
         parser.add_argument("--space", metavar="NAME", help="which space (default: the only one)")
 
 

@@ -25,6 +25,17 @@ def safe(value: Data) -> str:
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
+def safe_text(text: str) -> str:
+    """`text` of several lines with everything escaped but line ends and tabs."""
+    return "".join(c if c in "\n\t" else safe(c) for c in text)
+
+
+def pretty(value: Data, *, indent: int | None = None) -> str:
+    """A value as JSON for people: what a terminal must not see is escaped as JSON escapes it."""
+    shown = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in shown)
+
+
 def table(rows: Sequence[Sequence[Data]], headings: Sequence[str]) -> None:
     """Columns on stdout."""
     texts = [[safe(cell) for cell in row] for row in rows]

@@ -4,28 +4,29 @@ Nothing on disk is replaced or removed unless it is exactly what its row says, a
 its new name before its old place is reused.
 """
 
-import os
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import final
 
 import trio
 
-from latticework.chunkstore import TAG_BYTES
-from latticework.crdt import ChunkRef, Directory, File, Shown
-from latticework.wire import ChunkId, StoreError, Threads, padme
+from latticework.crdt import Directory, File, Shown, shown_name
+from latticework.wire import StoreError, Threads
 
 from ..groups import first_error
 from ..params import PREVIOUS_SHARE, RETRY_FIRST_S, RETRY_LAST_S, SMALL_BATCH_FILES
 from ..store import DiskChange, Row
 from .bring import Assembler, Job, job_for, remove_paths
+from .fetching import Fetching
 from .groups import in_groups
 from .ledger import FolderLedger
 from .ports import ChunkFetcher
 from .previous import trim_previous
 from .reasons import Pending, Reason
+from .renaming import Rename, plan_renames, rename_all, renamed_rows
 from .root import FolderRoot, FolderStoppedError
+from .voiding import VoidFile, is_to_be_kept, set_aside, void_files
 
 _APPLY_BATCH_BYTES = 64 << 20
 
@@ -38,7 +39,7 @@ class Applying:
         self._ledger = ledger
         self._publisher = ledger.publisher
         self._assembler = assembler
-        self._fetcher = fetcher
+        self._fetching = Fetching(ledger, assembler, fetcher, threads)
         self._threads = threads
 
     async def run(self) -> None:
@@ -80,6 +81,8 @@ class Applying:
         while todo and rounds < 4:
             rounds += 1
             before = len(todo)
+            await self._keep_void(todo)
+            todo |= dict.fromkeys(await self._rename(todo))
             await self._bring_all(todo)
             await self._remove(todo)
             todo = {path: None for path in todo if not self._settle(path)}
@@ -87,6 +90,46 @@ class Applying:
                 break
         for path in todo:
             self._ledger.pending.setdefault(path, Pending(Reason.BLOCKED, "it waits for another path"))
+
+    async def _keep_void(self, paths: Iterable[bytes]) -> None:
+        """Set aside what lost its effect; its place is free then."""
+        async with self._ledger.disk:
+            files = void_files(self._ledger, paths)
+            for group in in_groups(files, SMALL_BATCH_FILES):
+                copies, failed = await self._threads.run(partial(self._set_aside, group))
+                await self._publisher.record([DiskChange(path, None) for path in copies])
+                for path in copies:
+                    self._ledger.set_row(path, None)
+                self._ledger.pending |= failed
+                changed = {path for path, why in failed.items() if why.reason is Reason.LOCAL_CHANGE}
+                self._ledger.disk_changed({*copies.values(), *changed})
+
+    def _set_aside(self, files: Sequence[VoidFile]) -> tuple[dict[bytes, bytes], dict[bytes, Pending]]:
+        with self._fetching.open() as root:
+            return set_aside(root, files)
+
+    async def _rename(self, paths: Iterable[bytes]) -> list[bytes]:
+        """Rename on disk what the tree moved; the new paths that still differ from it."""
+        async with self._ledger.disk:
+            steps = plan_renames(self._ledger, paths)
+            if not steps:
+                return []
+            outcome = await self._threads.run(lambda: self._rename_now(steps))
+            renamed = renamed_rows(self._ledger, *outcome)
+            await self._publisher.record([renamed.moves, *renamed.changes])
+            self._ledger.take_moves(renamed.moves.paths)
+            for change in renamed.changes:
+                self._ledger.set_row(change.path, change.row)
+            changed = {path for path, why in renamed.failed.items() if why.reason is Reason.LOCAL_CHANGE}
+            if changed:
+                self._ledger.disk_changed(changed | {step.old for step in steps if step.new in changed})
+        return [path for path in renamed.moves.paths.values() if not self._ledger.in_step(path)]
+
+    def _rename_now(self, steps: Sequence[Rename]) -> tuple[list[tuple[Rename, Row]], dict[bytes, Pending]]:
+        with self._fetching.open() as root:
+            outcome = rename_all(root, steps)
+            self._trim_previous(root)
+            return outcome
 
     def _settle(self, path: bytes) -> bool:
         """True when nothing more can be done for `path` in this round."""
@@ -116,10 +159,20 @@ class Applying:
             self._ledger.pending[path] = Pending(Reason.IGNORED)
             return False
         row = self._ledger.rows.get(path)
-        if row is not None and (other := self._homeless_copy(path, row)) is not None:
-            self._ledger.pending[path] = Pending(Reason.BLOCKED, f"{os.fsdecode(other)!r} is written first")
+        if row is not None and (why := self._protected(path, row)) is not None:
+            self._ledger.pending[path] = why
             return False
         return True
+
+    def _protected(self, path: bytes, row: Row) -> Pending | None:
+        """Why what stands at `path` may not be replaced or removed yet."""
+        if (other := self._homeless_copy(path, row)) is not None:
+            return Pending(Reason.BLOCKED, f"{shown_name(other)} is written first")
+        if is_to_be_kept(self._ledger, path, row):
+            return Pending(Reason.BLOCKED, "it is set aside first")
+        if any(self._publisher.tree.is_hidden(dot) for dot in row.dots):
+            return Pending(Reason.NAME, "its directory was moved, and its path has no valid name now")
+        return None
 
     def _homeless_copy(self, path: bytes, row: Row) -> bytes | None:
         """Another visible path whose content so far stands only here, at `path`."""
@@ -143,18 +196,16 @@ class Applying:
             for jobs in self._batches(paths):
                 for job in jobs:
                     self._ledger.pending[job.path] = Pending(Reason.DOWNLOADING)
-                await self._fetch_manifests(jobs)
-                await self._threads.run(partial(self._prepare, jobs))
-                await self._fetch_missing(jobs)
+                await self._fetching.bring(jobs)
                 await fetched.send(jobs)
 
     async def _install_batch(self, jobs: list[Job]) -> None:
-        await self._threads.run(lambda: self._finish(jobs))
+        await self._fetching.finish(jobs)
         async with self._ledger.disk:
             # The rows may have moved on while content was fetched: a job for an old row fails its check and is redone.
             for job in jobs:
-                if job.row is not None and self._homeless_copy(job.path, job.row) is not None and job.failure is None:
-                    job.failure = Pending(Reason.BLOCKED, "a copy of what stands here is written first")
+                if job.row is not None and job.failure is None:
+                    job.failure = self._protected(job.path, job.row)
             changes = await self._threads.run(lambda: self._install(jobs))
             await self._publisher.record(changes)
             for change in changes:
@@ -162,55 +213,8 @@ class Applying:
         for job in jobs:
             self._note_outcome(job)
 
-    async def _fetch_manifests(self, jobs: list[Job]) -> None:
-        absent = await self._threads.run(lambda: self._assembler.plan(jobs))
-        if absent:
-            by_id = {ref.id: ref for ref in absent}
-
-            async def keep(group: list[tuple[ChunkId, bytes]]) -> None:
-                await self._threads.run(lambda: self._assembler.keep_manifests(by_id, group))
-
-            await self._fetcher.fetch({ref.id: _sealed_bytes(ref) for ref in absent}, keep)
-            await self._threads.run(lambda: self._assembler.plan(jobs))
-        for job in jobs:
-            value = job.shown.value
-            if isinstance(value, File) and job.needs_content and value.size and not job.refs and job.failure is None:
-                job.failure = Pending(Reason.NO_SOURCE, "no connected device has the list of its chunks")
-
-    def _prepare(self, jobs: list[Job]) -> None:
-        with self._pass() as root:
-            self._assembler.prepare(root, jobs)
-
-    async def _fetch_missing(self, jobs: list[Job]) -> None:
-        waiting: dict[ChunkId, list[Job]] = {}
-        sizes: dict[ChunkId, int] = {}
-        for job in jobs:
-            for ref in job.missing.values() if job.failure is None else ():
-                holders = waiting.setdefault(ref.id, [])
-                if not holders or holders[-1] is not job:
-                    holders.append(job)
-                sizes[ref.id] = _sealed_bytes(ref)
-        if not waiting:
-            return
-
-        async def write(group: list[tuple[ChunkId, bytes]]) -> None:
-            await self._threads.run(lambda: self._write(waiting, group))
-
-        await self._fetcher.fetch(sizes, write)
-        for job in jobs:
-            if job.missing and job.failure is None:
-                job.failure = Pending(Reason.NO_SOURCE, f"{len(job.missing)} chunks are on no connected device")
-
-    def _write(self, waiting: dict[ChunkId, list[Job]], group: list[tuple[ChunkId, bytes]]) -> None:
-        with self._pass() as root:
-            self._assembler.write(root, waiting, group)
-
-    def _finish(self, jobs: list[Job]) -> None:
-        with self._pass() as root:
-            self._assembler.finish(root, jobs)
-
     def _install(self, jobs: list[Job]) -> list[DiskChange]:
-        with self._pass() as root:
+        with self._fetching.open() as root:
             changes = self._assembler.install(root, jobs)
             self._trim_previous(root)
             return changes
@@ -232,10 +236,10 @@ class Applying:
             row = self._ledger.rows.get(path)
             if row is None or self._ledger.in_step(path) or tree.shown.get(path) is not None:
                 continue
-            if (
-                self._ledger.rules.ignores_below(path, directory=row.kind == "d")
-                or self._homeless_copy(path, row) is not None
-            ):
+            if self._ledger.rules.ignores_below(path, directory=row.kind == "d"):
+                continue
+            if (why := self._protected(path, row)) is not None:
+                self._ledger.pending[path] = why
                 continue
             doomed.append((path, row))
         for group in in_groups(doomed, SMALL_BATCH_FILES):
@@ -248,7 +252,7 @@ class Applying:
             self._ledger.disk_changed({path for path, why in failed.items() if why.reason is Reason.LOCAL_CHANGE})
 
     def _remove_now(self, doomed: Sequence[tuple[bytes, Row]]) -> tuple[list[bytes], dict[bytes, Pending]]:
-        with self._pass() as root:
+        with self._fetching.open() as root:
             outcome = remove_paths(root, doomed)
             self._trim_previous(root)
             return outcome
@@ -259,16 +263,3 @@ class Applying:
             # As well as the disk allows: what was done before must be recorded in any case.
             with suppress(OSError):
                 trim_previous(root, int(folder_bytes * PREVIOUS_SHARE))
-
-    @contextmanager
-    def _pass(self) -> Generator[FolderRoot]:
-        """The open folder; what its disk refuses beyond single files is the folder's error, not the node's."""
-        with self._ledger.open_root() as root:
-            try:
-                yield root
-            except OSError as error:
-                raise StoreError(f"{self._ledger.path}: {error.strerror or error}") from error
-
-
-def _sealed_bytes(ref: ChunkRef) -> int:
-    return padme(ref.length) + TAG_BYTES

@@ -147,7 +147,7 @@ class Assembler:
         places = self._store.places(wanted) if wanted else {}
         for job in jobs:
             if job.failure is None and job.refs:
-                self._guarded(job, partial(self._prepare_file, root, job, places))
+                self.guarded(job, partial(self._prepare_file, root, job, places))
 
     def write(
         self, root: FolderRoot, jobs: Mapping[ChunkId, Sequence[Job]], group: Sequence[tuple[ChunkId, bytes]]
@@ -157,20 +157,20 @@ class Assembler:
             for identifier, ciphertext in group:
                 for job in jobs.get(identifier, ()):
                     if job.failure is None:
-                        self._guarded(job, partial(self._write_chunk, files, job, identifier, ciphertext))
+                        self.guarded(job, partial(self._write_chunk, files, job, identifier, ciphertext))
 
     def finish(self, root: FolderRoot, jobs: Sequence[Job]) -> None:
         """Give complete files their length, mode and times, and make them durable."""
         for job in jobs:
             if job.failure is None and job.needs_content and not job.missing:
-                self._guarded(job, partial(self._finish_file, root, job))
+                self.guarded(job, partial(self._finish_file, root, job))
 
     def install(self, root: FolderRoot, jobs: Sequence[Job]) -> list[DiskChange]:
         """Move what is ready into place; the new rows. Failures are left in the jobs."""
         changes: list[DiskChange] = []
         for job in jobs:
             if job.failure is None and not job.missing:
-                self._guarded(job, partial(self._install_into, root, job, changes))
+                self.guarded(job, partial(self._install_into, root, job, changes))
         root.flush()
         return changes
 
@@ -181,7 +181,8 @@ class Assembler:
             plaintext = self._sealer.open(ref.id, ref.key, ref.length, ciphertext)
             files.write(job, offsets, plaintext)
 
-    def _guarded(self, job: Job, work: Callable[[], object]) -> None:
+    def guarded(self, job: Job, work: Callable[[], object]) -> None:
+        """Do `work` for a job; what the disk or the content refuses is its failure."""
         try:
             work()
         except LocalChangeError as error:

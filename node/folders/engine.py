@@ -16,6 +16,8 @@ from .ledger import FolderLedger
 from .ports import ChunkFetcher, Publisher, Watcher
 from .publishing import Publishing
 from .reasons import Reason
+from .restoring import Restoring
+from .serve import ChunkSource
 
 
 @final
@@ -31,6 +33,7 @@ class FolderEngine:
         publisher: Publisher,
         reader: ContentReader,
         assembler: Assembler,
+        source: ChunkSource,
         fetcher: ChunkFetcher,
         watcher: Watcher,
         threads: Threads,
@@ -38,6 +41,7 @@ class FolderEngine:
         self.ledger = FolderLedger(path, folder_id, rows, publisher)
         self._publishing = Publishing(self.ledger, reader, threads)
         self._applying = Applying(self.ledger, assembler, fetcher, threads)
+        self.restoring = Restoring(self.ledger, assembler, source, fetcher, threads)
         self._watcher = watcher
         self._threads = threads
         self._watching = trio.CancelScope()

@@ -12,6 +12,8 @@ from .root import FolderRoot
 
 IGNORE_FILE = b".latticeignore"
 ALWAYS = (".lattice-*.tmp",)
+_REMEMBERED = 8192
+"""Directories whose verdict is kept; chosen here."""
 
 
 class IgnoreFileError(StoreError):
@@ -24,6 +26,7 @@ class IgnoreRules:
 
     def __init__(self, source: bytes) -> None:
         self.source = source
+        self._directories: dict[bytes, bool] = {}
         try:
             lines = [*ALWAYS, *source.decode("utf-8").splitlines()]
             self._spec = pathspec.GitIgnoreSpec.from_lines(lines)
@@ -36,12 +39,20 @@ class IgnoreRules:
 
     def ignores_below(self, path: bytes, *, directory: bool) -> bool:
         """True when `path` or a directory above it matches."""
-        cut = path.find(b"/")
-        while cut > 0:
-            if self.ignores(path[:cut], directory=True):
-                return True
-            cut = path.find(b"/", cut + 1)
-        return self.ignores(path, directory=directory)
+        return self._ignores_directory(path.rpartition(b"/")[0]) or self.ignores(path, directory=directory)
+
+    def _ignores_directory(self, path: bytes) -> bool:
+        """`ignores_below` for a directory, looked up where many paths share it; b"" is the root."""
+        unknown: list[bytes] = []
+        while path and path not in self._directories:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        ignored = self._directories.get(path, False)
+        if len(self._directories) + len(unknown) > _REMEMBERED:
+            self._directories.clear()
+        for each in reversed(unknown):
+            ignored = self._directories[each] = ignored or self.ignores(each, directory=True)
+        return ignored
 
 
 def load_rules(root: FolderRoot) -> IgnoreRules:

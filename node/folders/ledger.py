@@ -4,7 +4,7 @@ The lock is held while the disk is compared with the rows, and while files are m
 reading, hashing and fetching happen outside it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import final
 
@@ -87,12 +87,23 @@ class FolderLedger:
             return row is None or (row.kind == "d" and self.publisher.tree.is_directory(path))
         return row is not None and row.dots == shown.dots
 
+    def is_void(self, row: Row) -> bool:
+        """True when the disk shows at this row what nobody may rely on: its author equivocated."""
+        return bool(row.dots) and all(self.publisher.is_void(dot.entry) for dot in row.dots)
+
     def set_row(self, path: bytes, row: Row | None) -> None:
         """The disk shows this now, and the store knows it."""
         if row is None:
             self.rows.pop(path, None)
         else:
             self.rows[path] = row
+
+    def take_moves(self, paths: Mapping[bytes, bytes]) -> None:
+        """Rows are those of other paths now, and the store knows it; see `DiskMoves`."""
+        moved = {new: self.rows[old] for old, new in paths.items()}
+        for old in paths:
+            del self.rows[old]
+        self.rows |= moved
 
     def open_root(self) -> FolderRoot:
         """Open the folder for one pass; blocking; raises FolderStoppedError."""

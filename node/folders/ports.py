@@ -1,13 +1,13 @@
 """What a folder asks of the node around it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from latticework.crdt import FileTree
-from latticework.wire import ChunkId
+from latticework.wire import ChunkId, EntryId
 
-from ..store import DiskChange, Row
+from ..store import DiskChange, DiskMoves, Row
 from .content import Found
 
 type Deliver = Callable[[list[tuple[ChunkId, bytes]]], Awaitable[None]]
@@ -23,6 +23,26 @@ class LocalChange:
     row: Row | None
 
 
+@dataclass(frozen=True, slots=True)
+class LocalMove:
+    """What the row at `old` says stands at `new` now, with everything beneath it; `row` has its present status."""
+
+    old: bytes
+    new: bytes
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMoves:
+    """Moves that one scan found, directories first, and the new path of every row that goes along, by its old one."""
+
+    moves: Sequence[LocalMove] = ()
+    paths: Mapping[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+
+
+NO_MOVES: Final = LocalMoves()
+
+
 class Publisher(Protocol):
     """The task that owns the space of this folder."""
 
@@ -31,18 +51,24 @@ class Publisher(Protocol):
         """The space's tree; read between awaits only."""
         ...
 
-    async def publish(self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:
+    async def publish(
+        self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves
+    ) -> dict[bytes, Row | None]:
         """Write local changes into the space and return the rows that are now right; `rows` are the current ones.
 
-        When this returns they are durable.
+        What was gone before something moved there is among `changes`, as gone. When this returns they are durable.
 
         Raises:
             StoreError: nothing was written.
         """
         ...
 
-    async def record(self, changes: Sequence[DiskChange]) -> None:
+    async def record(self, changes: Sequence[DiskChange | DiskMoves]) -> None:
         """Commit disk rows after the folder brought files to disk; raises StoreError."""
+        ...
+
+    def is_void(self, entry: EntryId) -> bool:
+        """True for an entry whose operations lost their effect, because its author equivocated."""
         ...
 
     def pending_changed(self) -> None:

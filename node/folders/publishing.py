@@ -6,7 +6,7 @@ from typing import final
 
 import trio
 
-from latticework.wire import StoreError, Threads
+from latticework.wire import LocalError, StoreError, Threads
 
 from ..groups import first_error
 from ..params import (
@@ -24,10 +24,11 @@ from .content import ContentReader, Found, TornError
 from .groups import in_groups
 from .ignore import IgnoreFileError, IgnoreRules, load_rules
 from .ledger import FolderLedger
-from .ports import LocalChange
+from .ports import NO_MOVES, LocalChange, LocalMoves
 from .reasons import Pending, Reason, pending_for
 from .root import FolderRoot, FolderStoppedError
 from .scan import Differences, scan
+from .scan_moves import find_moves
 
 
 @final
@@ -49,7 +50,7 @@ class Publishing:
             self._ledger.scanning = True
             try:
                 delay = await self._scan_round(prefixes)
-            except (StoreError, OSError) as error:
+            except (StoreError, LocalError, OSError) as error:
                 self._ledger.stopped = str(error)
                 delay = RETRY_FIRST_S if isinstance(error, IgnoreFileError | FolderStoppedError) else RETRY_LAST_S
                 self._ledger.to_scan = None
@@ -67,6 +68,7 @@ class Publishing:
     async def _scan_round(self, prefixes: set[bytes] | None) -> float:
         async with self._ledger.disk:
             found, rules = await self._threads.run(lambda: self._scan_disk(prefixes))
+            moves = find_moves(found, self._ledger.rows, self._ledger.is_void)
             if rules.source != self._ledger.rules.source:
                 self._ledger.rules = rules
                 self._ledger.check_tree()
@@ -78,7 +80,8 @@ class Publishing:
                 self._ledger.stopped = None
                 self._ledger.check_all()
             gone = await self._really_gone(found.gone)
-            await self._publish([LocalChange(path, None, self._ledger.rows[path]) for path in gone])
+            gone += moves.overwritten
+            await self._publish([LocalChange(path, None, self._ledger.rows[path]) for path in gone], moves.moves)
             if found.untracked:
                 await self._forget(found.untracked)
         self._note_refused(found, prefixes)
@@ -149,10 +152,10 @@ class Publishing:
         self._ledger.unreadable.pop(path, None)
         return found
 
-    async def _publish(self, changes: Sequence[LocalChange]) -> None:
-        if not changes:
+    async def _publish(self, changes: Sequence[LocalChange], moves: LocalMoves = NO_MOVES) -> None:
+        if not changes and not moves.moves:
             return
-        rows = await self._publisher.publish(changes, self._ledger.rows)
+        rows = await self._publisher.publish(changes, self._ledger.rows, moves)
         for path, row in rows.items():
             self._ledger.set_row(path, row)
         self._ledger.tree_changed(path for path in rows if not self._ledger.in_step(path))

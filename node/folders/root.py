@@ -7,7 +7,6 @@ worker threads.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections import OrderedDict
@@ -19,16 +18,11 @@ from latticework.crdt import MARKER_DIRECTORY
 from latticework.wire import LocalError, StoreError
 
 from ..store import Row
+from .keeping import NO_LINKS, link_previous, move_to_previous
 from .kinds import matches, with_executable
 
 _MARKER = b"folder"
 _TEMPORARY = b"tmp"
-PREVIOUS = b"previous"
-"""Directory of ours for the version that a change from elsewhere replaced or deleted (decision 24)."""
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
-"""What file systems without hard links answer."""
-_NOT_KEPT = _NO_LINKS | {errno.EXDEV, errno.ENOSPC, errno.EDQUOT}
-"""Why an earlier version is not kept; none of these may hold up the change itself."""
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 64
 
@@ -191,24 +185,17 @@ class FolderRoot:
         directory, name = self._place_for(path, expected)
         source = self._temporary()
         if expected is None:
-            # A hard link never replaces what appeared meanwhile; file systems without them get the plain rename.
-            try:
-                os.link(temporary, name, src_dir_fd=source, dst_dir_fd=directory, follow_symlinks=False)
-            except FileExistsError:
-                raise LocalChangeError(f"{path!r} appeared") from None
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
-            else:
-                os.unlink(temporary, dir_fd=source)
+            link_or_rename(temporary, source, name, directory)
         else:
-            self._link_previous(directory, name, path, expected)
+            self.kept_bytes += link_previous(self, directory, name, path, expected)
             os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
     def make_directory(self, path: bytes, expected: Row | None) -> os.stat_result:
-        """Make the directory `path`; raises as `install`."""
+        """Make the directory `path`, or take the one that is there; raises as `install`."""
+        current = self.status(path) if expected is None else None
+        if current is not None and stat.S_ISDIR(current.st_mode):
+            return current
         directory, name = self._place_for(path, expected)
         if expected is not None and expected.kind != "d":
             os.unlink(name, dir_fd=directory)
@@ -235,6 +222,44 @@ class FolderRoot:
             os.close(descriptor)
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
+    def rename(self, old: bytes, new: bytes, expected: Row, replaced: Row | None) -> os.stat_result:
+        """Move what stands at `old`, if it is exactly `expected`, to `new`, in place of `replaced`; its new status.
+
+        Raises:
+            LocalChangeError: something else stands at one of them.
+            BlockedError: a file stands where the directory of `new` must be.
+        """
+        if new.startswith(old + b"/"):
+            raise BlockedError("nothing can stand within itself")
+        current = self.status(old)
+        if current is None or not matches(expected, current) or current.st_ino != expected.inode:
+            raise LocalChangeError(f"{old!r} changed")
+        parent, _, name = new.rpartition(b"/")
+        if self.folds_case and (there := self._any_case(new)) is not None and there.st_ino == current.st_ino:
+            target = self._directory(parent)
+        else:
+            target, name = self._place_for(new, replaced)
+        above, _, old_name = old.rpartition(b"/")
+        source = self._directory(above)
+        self._touched |= {above, parent}
+        if expected.kind == "d":
+            self._forget(old)
+            self._rename_directory(old_name, source, name, target)
+        elif replaced is None:
+            link_or_rename(old_name, source, name, target)
+        else:
+            self.kept_bytes += link_previous(self, target, name, new, replaced)
+            os.rename(old_name, name, src_dir_fd=source, dst_dir_fd=target)
+        return os.stat(name, dir_fd=target, follow_symlinks=False)
+
+    def _rename_directory(self, old_name: bytes, source: int, name: bytes, target: int) -> None:
+        try:
+            os.rename(old_name, name, src_dir_fd=source, dst_dir_fd=target)
+        except OSError as error:
+            if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+                raise LocalChangeError(f"{name!r} appeared") from None
+            raise
+
     def remove(self, path: bytes, expected: Row) -> None:
         """Remove what stands at `path` if it is exactly `expected`; a directory only when empty.
 
@@ -250,12 +275,20 @@ class FolderRoot:
             if expected.kind == "d":
                 self._forget(path)
                 os.rmdir(name, dir_fd=directory)
-            elif not self._move_to_previous(directory, name, path, expected):
+            elif move_to_previous(self, directory, name, path, expected):
+                self.kept_bytes += expected.size
+            else:
                 os.unlink(name, dir_fd=directory)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise BlockedError("the directory holds files that are not part of the space") from None
             raise
+
+    def set_aside(self, path: bytes, expected: Row, target: bytes) -> None:
+        """Give the file `path` the name `target`, which nothing has yet; raises as `install`."""
+        directory, name = self._place_for(path, expected)
+        beside, other = self._place_for(target, None)
+        os.rename(name, other, src_dir_fd=directory, dst_dir_fd=beside)
 
     def flush(self) -> None:
         """Make the names that were changed in this pass durable: fsync of their directories."""
@@ -333,40 +366,6 @@ class FolderRoot:
     def _temporary(self) -> int:
         return self.own_directory(_TEMPORARY)
 
-    def _link_previous(self, directory: int, name: bytes, path: bytes, row: Row) -> None:
-        """Link the file that is about to be replaced into `PREVIOUS`; done as well as the disk allows."""
-        if row.kind != "f":
-            return
-        target = _previous_name(path)
-        try:
-            kept = self.own_directory(PREVIOUS)
-            with suppress(FileNotFoundError):
-                os.unlink(target + b".new", dir_fd=kept)
-            os.link(name, target + b".new", src_dir_fd=directory, dst_dir_fd=kept, follow_symlinks=False)
-            os.rename(target + b".new", target, src_dir_fd=kept, dst_dir_fd=kept)
-        except OSError as error:
-            if error.errno not in _NOT_KEPT:
-                raise
-        else:
-            self.kept_bytes += row.size
-
-    def _move_to_previous(self, directory: int, name: bytes, path: bytes, row: Row) -> bool:
-        """Move the file that is to be deleted into `PREVIOUS`; False when it cannot be kept there.
-
-        A move, not a link and an unlink: where it fails nothing was touched, not even the file's change time.
-        """
-        if row.kind != "f":
-            return False
-        try:
-            kept = self.own_directory(PREVIOUS)
-            os.rename(name, _previous_name(path), src_dir_fd=directory, dst_dir_fd=kept)
-        except OSError as error:
-            if error.errno not in _NOT_KEPT:
-                raise
-            return False
-        self.kept_bytes += row.size
-        return True
-
     def _read_marker(self) -> bytes:
         own = os.open(MARKER_DIRECTORY, _DIRECTORY_FLAGS, dir_fd=self._descriptor)
         try:
@@ -379,6 +378,16 @@ class FolderRoot:
             os.close(own)
 
 
-def _previous_name(path: bytes) -> bytes:
-    name = path.rpartition(b"/")[2]
-    return hashlib.sha256(path).hexdigest()[:16].encode() + b" " + name[:200]
+def link_or_rename(old_name: bytes, source: int, name: bytes, target: int) -> None:
+    """Move a file to a free name between two open directories; raises LocalChangeError when it is not free."""
+    # A hard link never replaces what appeared meanwhile; file systems without them get the plain rename.
+    try:
+        os.link(old_name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+    except FileExistsError:
+        raise LocalChangeError(f"{name!r} appeared") from None
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        os.rename(old_name, name, src_dir_fd=source, dst_dir_fd=target)
+        return
+    os.unlink(old_name, dir_fd=source)

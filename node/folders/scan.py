@@ -14,12 +14,16 @@ from .root import FolderRoot
 
 @dataclass(slots=True)
 class Differences:
-    """What one scan found, all as paths: to read, gone, no longer tracked, and impossible to sync with the reason."""
+    """What one scan found, all as paths: to read, gone, no longer tracked, and impossible to sync with the reason.
+
+    `statuses` are those of changed paths, unless there was no row to compare them with.
+    """
 
     changed: list[bytes] = field(default_factory=list[bytes])
     gone: list[bytes] = field(default_factory=list[bytes])
     untracked: list[bytes] = field(default_factory=list[bytes])
     refused: dict[bytes, str] = field(default_factory=dict[bytes, str])
+    statuses: dict[bytes, os.stat_result] = field(default_factory=dict[bytes, os.stat_result])
     failed: dict[bytes, OSError] = field(default_factory=dict[bytes, OSError])
     seen: int = 0
 
@@ -35,6 +39,7 @@ def scan(
         missing = [path for path in rows if path not in present]
     else:
         missing = _scan_prefixes(root, sorted(set(prefixes)), rows, rules, found, present)
+        missing += _left_behind(root, rows, found, {*present, *missing})
     for path in missing:
         if rules.ignores_below(path, directory=rows[path].kind == "d"):
             found.untracked.append(path)
@@ -76,6 +81,19 @@ def _scan_prefixes(
     exact = set(deep)
     starts = tuple(path + b"/" for path in deep)
     return [path for path in rows if path not in present and (path in exact or path.startswith(starts))]
+
+
+def _left_behind(root: FolderRoot, rows: Mapping[bytes, Row], found: Differences, known: set[bytes]) -> list[bytes]:
+    """Rows outside of the scanned prefixes whose file or directory has come into them: the other half of a rename."""
+    inodes = {status.st_ino for path, status in found.statuses.items() if path not in rows}
+    if not inodes:
+        return []
+    left = [path for path, row in rows.items() if row.inode in inodes and path not in known]
+    left = [path for path in left if root.status(path) is None]
+    if not left:
+        return []
+    exact, starts = set(left), tuple(path + b"/" for path in left)
+    return [path for path in rows if path not in known and (path in exact or path.startswith(starts))]
 
 
 def _scan_below(
@@ -125,6 +143,9 @@ def _judge(
     found.seen += 1
     present.add(path)
     row = rows.get(path)
-    if row is None or not matches(row, status):
+    # A directory is followed by its inode, though nothing about it is an edit.
+    if row is None or not matches(row, status) or row.inode != status.st_ino:
         found.changed.append(path)
+        if rows:
+            found.statuses[path] = status
     return kind == "d"

@@ -1,4 +1,4 @@
-"""Serving chunks: the folder's own files are the source, packs hold the rest (decision 21). Blocking."""
+"""Serving chunks: the folder's own files are the source, packs and kept versions hold the rest (decision 21)."""
 
 import os
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from latticework.wire import ChunkId, StoreError
 
 from ..store import Place, SpaceStore
 from .content import ContentReader, TornError
+from .previous import PreviousChunks
 from .root import FolderRoot
 
 
@@ -25,6 +26,7 @@ class ChunkSource:
         self._reader = ContentReader(sealer, chunks)
         self._chunks = chunks
         self._store = store
+        self._previous = PreviousChunks(self._reader)
         self.folder = folder
 
     def get(self, wanted: Sequence[ChunkId], max_bytes: int) -> list[bytes | bytearray | None]:
@@ -36,12 +38,15 @@ class ChunkSource:
             places = self._store.places(wanted)
         except StoreError:
             places = {}
-        root = self._open_root() if places else None
+        root = self._open_root()
         try:
             found: list[bytes | bytearray | None] = []
             size = 0
             for chunk in wanted:
-                found.append(ciphertext := self._one(root, chunk, places.get(chunk, ())))
+                ciphertext = self._one(root, chunk, places.get(chunk, ()))
+                if ciphertext is None and root is not None:
+                    ciphertext = self._from_places(root, chunk, self._previous.places(root, chunk))
+                found.append(ciphertext)
                 size += len(ciphertext or b"")
                 if size >= max_bytes:
                     break
@@ -61,8 +66,10 @@ class ChunkSource:
         with suppress(StoreError):
             if (kept := self._chunks.get(chunk)) is not None:
                 return kept
-        for place in places if root is not None else ():
-            assert root is not None
+        return None if root is None else self._from_places(root, chunk, places)
+
+    def _from_places(self, root: FolderRoot, chunk: ChunkId, places: Sequence[Place]) -> bytes | bytearray | None:
+        for place in places:
             with suppress(OSError, StoreError, TornError):
                 if (found := self._from_file(root, chunk, place)) is not None:
                     return found

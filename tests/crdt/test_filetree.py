@@ -28,16 +28,15 @@ from latticework.crdt import (
 from latticework.crdt.moves import MAX_DEPTH
 from latticework.wire import EntryId, LogId, MalformedError, encode
 
-from .world import Account, Replica, content_of, exchange, text, tree
+from .tree_world import Replica, content_of, exchange, text, tree
 
-ACCOUNT: Final = Account("alpha", "beta", "gamma")
 LOG: Final = LogId(bytes(32))
 pytestmark = pytest.mark.unit
 
 
 def replicas(count: int = 2) -> list[Replica]:
-    roster = ACCOUNT.roster()
-    return [Replica(device, roster) for device in ACCOUNT.devices[:count]]
+    names: dict[LogId, str] = {}
+    return [Replica(number, name, names) for number, name in enumerate(["alpha", "beta", "gamma"][:count])]
 
 
 def conflicted() -> tuple[Replica, Replica, bytes]:
@@ -71,7 +70,7 @@ both_conflicts = pytest.mark.parametrize("setting", [conflicted, edited_twice], 
 def test_of_two_concurrent_contents_both_are_shown_and_the_conflict_is_listed(setting: object) -> None:
     one, _, copy = conflicted() if setting is conflicted else edited_twice()
     assert sorted(tree(one).values()) == [b"one", b"two"]
-    assert one.space.tree.conflicts() == [b"a.txt"]
+    assert one.tree.conflicts() == [b"a.txt"]
     assert copy.startswith(b"a (")
     assert copy.endswith(b").txt")
 
@@ -82,7 +81,7 @@ def test_equal_content_written_twice_is_one_file() -> None:
     two.change((b"a", text(b"same")))
     exchange(one, two)
     assert tree(one) == {b"a": b"same"}
-    assert one.space.tree.conflicts() == []
+    assert one.tree.conflicts() == []
     assert len(one.shown[b"a"].dots) == 2
     one.change((b"a", text(b"edited")))
     exchange(one, two)
@@ -140,7 +139,7 @@ def test_the_earlier_of_two_moves_beats_a_deletion_by_somebody_who_saw_the_later
     two.move((b"a", b"b"))
     three.now_us += 5_000_000
     three.move((b"a", b"c"))
-    one.receive_all(three.entries)
+    one.receive(*three.entries)
     one.change((b"c", None))
     exchange(one, two, three)
     assert tree(one) == tree(two) == {b"c": b"old"}
@@ -152,7 +151,7 @@ def test_two_directories_of_one_name_are_one_directory() -> None:
     two.change((b"photos", Directory()), (b"photos/2", text(b"2")), (b"photos/1", text(b"1")))
     exchange(one, two)
     assert tree(one) == tree(two) == {b"photos": b"<directory>", b"photos/1": b"1", b"photos/2": b"2"}
-    assert one.space.tree.conflicts() == []
+    assert one.tree.conflicts() == []
     one.move((b"photos", b"pictures"))
     exchange(one, two)
     assert tree(one) == tree(two) == {b"pictures": b"<directory>", b"pictures/1": b"1", b"pictures/2": b"2"}
@@ -187,7 +186,7 @@ def test_nothing_stands_beneath_a_symlink() -> None:
     (one,) = replicas(1)
     one.write(Make(None, b"d", Symlink(b"/etc")), Make(Ref(None, 0), b"passwd", text(b"x")))
     assert tree(one) == {b"d": b"->/etc"}
-    assert one.space.tree.refused_paths == 1
+    assert one.tree.refused_paths == 1
 
 
 def test_a_symlink_and_a_directory_of_one_name_are_kept_apart() -> None:
@@ -210,10 +209,10 @@ def test_a_file_beneath_a_deleted_directory_brings_the_directory_back() -> None:
     two.change((b"d/x", text(b"x")))
     exchange(one, two)
     assert tree(one) == tree(two) == {b"d/x": b"x"}
-    assert one.space.tree.is_directory(b"d")
+    assert one.tree.is_directory(b"d")
     one.change((b"d/x", None))
     exchange(one, two)
-    assert not two.space.tree.is_directory(b"d")
+    assert not two.tree.is_directory(b"d")
 
 
 def test_a_directory_that_was_deleted_elsewhere_is_moved_with_what_was_added() -> None:
@@ -236,7 +235,7 @@ def test_editing_the_file_beside_a_copy_leaves_both_where_they_are(setting: obje
     one.change((b"a.txt", text(b"edited")))
     exchange(one, two)
     assert tree(one) == tree(two) == {b"a.txt": b"edited", copy: other}
-    assert one.space.tree.conflicts() == []
+    assert one.tree.conflicts() == []
 
 
 @both_conflicts
@@ -265,7 +264,7 @@ def test_an_edited_copy_becomes_a_file_of_its_own(setting: object, *, also: bool
     one.change(*changes)
     exchange(one, two)
     assert tree(one) == tree(two) == {b"a.txt": kept, copy: b"edited"}
-    assert one.space.tree.conflicts() == []
+    assert one.tree.conflicts() == []
     one.change((b"a.txt", None))
     assert tree(one) == {copy: b"edited"}
 
@@ -300,7 +299,7 @@ def test_renaming_one_side_of_a_conflict_settles_it_and_leaves_the_other(setting
     one.move((old, b"new"))
     exchange(one, two)
     assert tree(one) == tree(two) == {b"new": before[old], other: before[other]}
-    assert one.space.tree.conflicts() == []
+    assert one.tree.conflicts() == []
 
 
 def test_a_deletion_never_takes_a_copy_that_its_user_did_not_see() -> None:
@@ -406,19 +405,19 @@ def test_a_path_that_became_too_long_by_a_move_is_not_shown_and_comes_back_with_
     before = tree(one)
     one.move((b"d", long + b"/d"))
     assert set(tree(one).values()) == {b"<directory>", b"g"}
-    assert one.space.tree.refused_paths == 3
-    assert one.space.tree.node_of(one.seen(long + b"/g")[0]) is not None
-    dot = one.space.tree.directories(long + b"/d")[0].dot
+    assert one.tree.refused_paths == 3
+    assert one.tree.node_of(one.seen(long + b"/g")[0]) is not None
+    dot = one.tree.directories(long + b"/d")[0].dot
     one.do(Moved(long + b"/d", b"d", (dot,)))
     assert tree(one) == before
-    assert one.space.tree.refused_paths == 0
+    assert one.tree.refused_paths == 0
 
 
 def test_a_rename_is_one_operation_of_few_bytes_whatever_stands_beneath() -> None:
     one, two = replicas()
     one.change(*((b"d/e/%d" % number, text(b"%d" % number)) for number in range(1000)))
     exchange(one, two)
-    operations = operations_for(one.space.tree, [Moved(b"d", b"renamed", one.seen(b"d"))])
+    operations = operations_for(one.tree, [Moved(b"d", b"renamed", one.seen(b"d"))])
     assert len(operations) == 1
     assert len(encode(FileOperations(tuple(operations)))) < 100
     one.write(*operations)
@@ -426,7 +425,7 @@ def test_a_rename_is_one_operation_of_few_bytes_whatever_stands_beneath() -> Non
     assert tree(two) == {b"renamed": b"<directory>", b"renamed/e": b"<directory>"} | {
         b"renamed/e/%d" % number: b"%d" % number for number in range(1000)
     }
-    again = operations_for(one.space.tree, [Moved(b"renamed", b"x" * 100, one.seen(b"renamed"))])
+    again = operations_for(one.tree, [Moved(b"renamed", b"x" * 100, one.seen(b"renamed"))])
     assert len(encode(FileOperations(tuple(again)))) < 200
 
 
@@ -529,23 +528,13 @@ def test_changes_name_every_path_that_looks_different_and_no_other_that_is_shown
     one, two, copy = conflicted()
     before = dict(two.shown)
     entries = one.change((copy, None), (b"new", text(b"n")))
-    changed = {path for entry in entries for event in two.receive(entry) for path in getattr(event, "changed", ())}
+    changed = two.receive(*entries)
     assert changed >= {copy, b"new"} == different(before, two.shown)
     assert not (changed - different(before, two.shown)) & two.shown.keys()
 
 
 def different(before: dict[bytes, Shown], after: dict[bytes, Shown]) -> set[bytes]:
     return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-
-
-def test_a_tree_that_was_built_before_a_device_got_a_second_name_equals_one_built_after() -> None:
-    """Two certificates for one device: the smaller hash names it, whichever came first."""
-    founder, beta, _ = ACCOUNT.devices
-    renamed = ACCOUNT.introduce(founder, beta, *ACCOUNT.roster().heads(), name="renamed")
-    one, _, _ = conflicted()
-    assert one.roster.add(renamed) is None
-    assert one.roster.members[beta.id].certificate.name == "renamed", "or the vectors changed: try another name"
-    assert one.replayed(one.entries).shown == one.shown
 
 
 def test_operations_of_several_entries_name_each_other() -> None:

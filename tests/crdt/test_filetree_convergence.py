@@ -9,14 +9,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from latticework.crdt import Directory, Entry, LocalOperation, Moved, Shown, Value, Written, path_refusal
+from latticework.crdt import Directory, LocalOperation, Moved, Shown, Value, Written, path_refusal
 from latticework.crdt.paths import ancestors
+from latticework.wire import LogId
 
-from .world import Account, Replica, content_of, text, tree
+from .tree_world import Entry, Replica, content_of, text, tree
 
 pytestmark = pytest.mark.property
 
-ACCOUNT: Final = Account("alpha", "beta", "gamma", "beta")
+NAMES: Final = ["alpha", "beta", "gamma", "beta"]
 """Two devices have one name, so that their conflict copies want one name too."""
 MAX_EXAMPLES: Final = int(os.environ.get("LATTICE_EXAMPLES", "100"))
 PATHS: Final = [b"a", b"b.txt", b"d", b"d/a", b"d/e", b"d/e/f.txt"]
@@ -32,7 +33,7 @@ class Folder:
 
     @override
     def __repr__(self) -> str:
-        return f"Folder({self.replica.device.name})"
+        return f"Folder({self.replica.name})"
 
     def disk(self) -> dict[bytes, bytes]:
         """What stands on disk: the files shown, and every directory that holds one."""
@@ -53,8 +54,8 @@ class Folders(RuleBasedStateMachine):
 
     @initialize(count=st.integers(2, 4))
     def start(self, count: int) -> None:
-        roster = ACCOUNT.roster()
-        self.folders = [Folder(Replica(device, roster)) for device in ACCOUNT.devices[:count]]
+        names: dict[LogId, str] = {}
+        self.folders = [Folder(Replica(number, name, names)) for number, name in enumerate(NAMES[:count])]
         self.number = 0
         self.written: set[bytes] = set()
         self.replaced: set[bytes] = set()
@@ -231,17 +232,16 @@ class Folders(RuleBasedStateMachine):
     def compare(self) -> None:
         trees = [folder.replica.shown for folder in self.folders]
         assert all(other == trees[0] for other in trees[1:])
-        roots = [folder.replica.space.frontier for folder in self.folders]
-        assert all(other == roots[0] for other in roots[1:])
+        states = [folder.replica.tree.snapshot() for folder in self.folders]
+        assert all(other == states[0] for other in states[1:])
         contents = {content_of(shown.value) for shown in trees[0].values()}
         assert self.written - self.replaced <= contents | {b"<directory>"}
-        assert all(folder.replica.space.logs.waiting_count() == 0 for folder in self.folders)
 
     @invariant()
     def the_trees_are_well_formed(self) -> None:
         for folder in getattr(self, "folders", []):
             shown = folder.replica.shown
-            fs = folder.replica.space.tree
+            fs = folder.replica.tree
             emitted = [path for register in {s.register for s in shown.values()} for path in fs.emitted(register)]
             assert sorted(emitted) == sorted(shown), "a path has two owners or none"
             for path, item in shown.items():

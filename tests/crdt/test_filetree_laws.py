@@ -30,7 +30,7 @@ from latticework.crdt import (
 )
 from latticework.wire import EntryId, LogId, encode_plain
 
-from .world import text
+from .tree_world import text
 
 pytestmark = pytest.mark.property
 

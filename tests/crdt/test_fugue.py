@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from latticework.crdt.fugue import END, START, Fugue, Origin, Rank
 from latticework.crdt.spans import Spans
 
-MODEST: Final = settings(max_examples=int(os.environ.get("LATTICE_EXAMPLES", "150")), deadline=None)
+MODEST: Final = settings(max_examples=int(os.environ.get("LATTICE_EXAMPLES", "100")), deadline=None)
 
 
 def shown(spans: Spans) -> list[int]:

@@ -7,7 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -357,21 +358,28 @@ def assert_no_number_twice(*databases: Path) -> int:
 
 
 def entries_of(database: Path) -> list[tuple[bytes, int, bytes]]:
-    """Log, number and id of every entry, read from a copy: opening the original could fold its journal."""
+    """Log, number and id of every entry."""
+    query = "SELECT log.key, entry.seq, entry.id FROM entry JOIN log ON log.n=entry.log"
+    with looked_at(database) as connection:
+        rows = cast("list[tuple[bytes, int, bytes]]", connection.execute(query).fetchall())
+        assert connection.execute("SELECT count(*) FROM proof").get == 0, f"{database} holds a proof of a fork"
+    return rows
+
+
+@contextmanager
+def looked_at(database: Path) -> Generator[apsw.Connection]:
+    """A copy of the database: opening the original could fold its journal."""
     copy = database.with_name("looked-at.db")
     try:
         for suffix in ("", "-wal"):
             if database.with_name(database.name + suffix).exists():
                 shutil.copy(database.with_name(database.name + suffix), copy.with_name(copy.name + suffix))
         connection = apsw.Connection(str(copy))
-        query = "SELECT log.key, entry.seq, entry.id FROM entry JOIN log ON log.n=entry.log"
-        rows = cast("list[tuple[bytes, int, bytes]]", connection.execute(query).fetchall())
-        assert connection.execute("SELECT count(*) FROM fork").get == 0, f"{database} holds a fork"
+        yield connection
         connection.close()
     finally:
         for suffix in ("", "-wal", "-shm"):
             copy.with_name(copy.name + suffix).unlink(missing_ok=True)
-    return rows
 
 
 class Dice:

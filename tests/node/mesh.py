@@ -2,10 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+import apsw
 
 from .devices import PATIENCE_S, Device, Item, items, tree, until
 
@@ -118,23 +121,53 @@ def _settled(status: Item, others: set[str]) -> bool:
     return bool(status["in_step"]) and others <= peers
 
 
+async def assert_alike(*devices: Device, documents: Sequence[str] = ()) -> None:
+    """Folders and documents are the same on all devices."""
+    await _assert_same(devices, lambda device: _seen(device, documents))
+
+
 async def assert_equal(*devices: Device, documents: Sequence[str] = ()) -> None:
-    """Folders, documents, state roots and what is known of forks are the same on all devices."""
+    """What is stored is the same too: equal state roots, and the same judgement about every fork."""
+    await assert_alike(*devices, documents=documents)
+    await _assert_same(devices, _stored)
+
+
+async def _assert_same(devices: Sequence[Device], look: Callable[[Device], Awaitable[dict[str, object]]]) -> None:
     first, *others = devices
-    expected = await _view(first, documents)
+    expected = await look(first)
     for device in others:
-        seen = await _view(device, documents)
-        assert seen == expected, f"{first.name} and {device.name} differ"
+        for part, seen in (await look(device)).items():
+            assert seen == expected[part], f"{first.name} and {device.name} differ in {part}"
 
 
-async def _view(device: Device, documents: Sequence[str]) -> dict[str, object]:
+async def _seen(device: Device, documents: Sequence[str]) -> dict[str, object]:
+    return {"folder": tree(device.folder), **{name: await document(device, name) for name in documents}}
+
+
+async def _stored(device: Device) -> dict[str, object]:
     verified = cast("Item", await device.ask("verify"))
-    return {
-        "folder": tree(device.folder),
-        "documents": {name: await document(device, name) for name in documents},
-        "forks": await forks(device),
-        "state root": verified["state_root"],
-    }
+    return {"forks": await forks(device), "state root": verified["state_root"], "entries": verified["entries"]}
+
+
+def entries_in(database: Path) -> list[tuple[bytes, int, bytes]]:
+    """Log, number and id of every entry, read from a copy: opening the original could fold its journal."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for suffix in ("", "-wal"):
+            if (part := database.with_name(database.name + suffix)).exists():
+                shutil.copy(part, scratch)
+        connection = apsw.Connection(str(Path(scratch) / database.name))
+        query = "SELECT log.key, entry.seq, entry.id FROM entry JOIN log ON log.n=entry.log"
+        rows = cast("list[tuple[bytes, int, bytes]]", connection.execute(query).fetchall())
+        connection.close()
+    return rows
+
+
+def assert_numbers_taken_once(*devices: Device) -> None:
+    """No number of any log stands for two entries on these devices, which must be stopped."""
+    seen: dict[tuple[bytes, int], bytes] = {}
+    for device in devices:
+        for log, seq, identifier in entries_in(device.database):
+            assert seen.setdefault((log, seq), identifier) == identifier, f"{log.hex()[:8]} has two entries {seq}"
 
 
 def copy_mesh(template: Mesh, base: Path, ports: Sequence[int]) -> Mesh:

@@ -1,0 +1,227 @@
+"""What the tree moved is renamed on disk, with everything beneath it: nothing is fetched, copied or read.
+
+Which renames bring the disk nearer to the tree, and in which order, is found on the rows alone. Where places are
+exchanged one of them waits under a name of its own; it stands in the folder all the time, so a crash loses nothing.
+Whatever cannot be renamed is brought path by path.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from latticework.crdt import Directory, File, FileTree
+from latticework.crdt.paths import ancestors, conflict_path
+
+from ..store import DiskChange, DiskMoves, Row
+from .content import digest
+from .ledger import FolderLedger
+from .reasons import Pending, Reason, pending_for
+from .root import BlockedError, FolderRoot, LocalChangeError
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """One rename: what the row of `old` says goes to `new`, where `replaced` or nothing stands."""
+
+    old: bytes
+    new: bytes
+    row: Row
+    replaced: Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """What became of renames: the rows that are now right, and why others failed, by the path they were to have."""
+
+    moves: DiskMoves
+    changes: Sequence[DiskChange]
+    failed: Mapping[bytes, Pending]
+
+
+def plan_renames(ledger: FolderLedger, paths: Iterable[bytes]) -> list[Rename]:
+    """The renames that bring `paths`, which may differ from the tree, nearer to it."""
+    targets = {path: new for path in paths if (new := _target(ledger, path)) is not None}
+    if not targets:
+        return []
+    plan = _Plan(ledger, targets)
+    plan.directories()
+    plan.files()
+    return plan.steps
+
+
+def _target(ledger: FolderLedger, path: bytes) -> bytes | None:
+    """The one visible path of what stands at `path`, when that is another."""
+    row, tree = ledger.rows.get(path), ledger.publisher.tree
+    if row is None or ledger.in_step(path):
+        return None
+    places = {tree.place_of(dot) for dot in row.dots} - {None}
+    if len(places) != 1:
+        return None
+    (new,) = places
+    if new is None or new == path or _kind(tree, new) != row.kind:
+        return None
+    directory = row.kind == "d"
+    ignored = any(ledger.rules.ignores_below(each, directory=directory) for each in (path, new))
+    return None if ignored else new
+
+
+def _kind(tree: FileTree, path: bytes) -> str:
+    match tree.shown[path].value:
+        case File():
+            return "f"
+        case Directory():
+            return "d"
+        case _:
+            return "l"
+
+
+@final
+class _Plan:
+    """Renames tried on rows; a step that fails on disk later spoils only those that build on it."""
+
+    def __init__(self, ledger: FolderLedger, targets: dict[bytes, bytes]) -> None:
+        self._ledger = ledger
+        self._rows = dict(ledger.rows)
+        self._targets = targets
+        self.steps: list[Rename] = []
+
+    def directories(self) -> None:
+        """Move directories, those above others first, then what hangs on them."""
+        waiting = self._pending("d")
+        while waiting:
+            ready = [old for old in waiting if self._is_free(old, self._targets[old])]
+            if ready:
+                self._step(ready[0], self._targets[ready[0]])
+            else:
+                blocked = [old for old in waiting if self._blocks(old)]
+                if not blocked:
+                    return
+                self._park(blocked[0])
+            waiting = self._pending("d")
+
+    def files(self) -> None:
+        """Move files and links; the last of a chain first, and one of a circle out of the way."""
+        for start in [*self._pending("f"), *self._pending("l")]:
+            chain: list[bytes] = []
+            old = start
+            while old in self._targets and old not in chain:
+                chain.append(old)
+                old = self._targets[old]
+            if chain and old in chain:
+                parked = self._park(old)
+                chain = [*chain[: chain.index(old)], parked, *chain[chain.index(old) + 1 :]]
+            for each in reversed(chain):
+                if self._is_free(each, self._targets[each]):
+                    self._step(each, self._targets[each])
+                else:
+                    self._targets.pop(each)
+
+    def _pending(self, kind: str) -> list[bytes]:
+        return sorted(
+            (old for old in self._targets if self._rows[old].kind == kind), key=lambda path: (path.count(b"/"), path)
+        )
+
+    def _is_free(self, old: bytes, new: bytes) -> bool:
+        """True when `new` can be taken, and will stay where it is."""
+        if new.startswith(old + b"/"):
+            return False
+        for above in ancestors(new):
+            row = self._rows.get(above)
+            if above in self._targets or (row is not None and row.kind != "d"):
+                return False
+        return new not in self._rows or self._may_replace(old, new)
+
+    def _may_replace(self, old: bytes, new: bytes) -> bool:
+        """True for a file whose content the tree shows nowhere any more; it is kept as a previous version."""
+        row, ledger = self._rows[new], self._ledger
+        if row.kind == "d" or self._rows[old].kind == "d" or new in self._targets or ledger.is_void(row):
+            return False
+        tree = ledger.publisher.tree
+        if any(tree.place_of(dot) is not None or tree.is_hidden(dot) for dot in row.dots):
+            return False
+        return new in ledger.rows and not ledger.in_step(new)
+
+    def _blocks(self, old: bytes) -> bool:
+        """True when something else waits for the place of the directory `old`, or it waits for its own."""
+        new = self._targets[old]
+        return new.startswith(old + b"/") or any(
+            other != old and (target == old or target.startswith(old + b"/")) for other, target in self._targets.items()
+        )
+
+    def _park(self, old: bytes) -> bytes:
+        number = 0
+        while (aside := conflict_path(old, "moving", number << 32, None)) in self._rows:
+            number += 1
+        self._step(old, aside)
+        return aside
+
+    def _step(self, old: bytes, new: bytes) -> None:
+        row = self._rows[old]
+        self.steps.append(Rename(old, new, row, self._rows.get(new)))
+        moved = moved_paths(self._rows, old, new, row)
+        rows = {after: self._rows.pop(before) for before, after in moved.items()}
+        targets = {moved[before]: self._targets.pop(before) for before in moved if before in self._targets}
+        self._rows |= rows
+        self._targets |= {path: target for path, target in targets.items() if path != target}
+
+
+def moved_paths(rows: Iterable[bytes], old: bytes, new: bytes, row: Row) -> dict[bytes, bytes]:
+    """Where everything at and beneath `old` is when that has gone to `new`."""
+    if row.kind != "d":
+        return {old: new}
+    start = old + b"/"
+    return {old: new} | {path: new + path[len(old) :] for path in rows if path.startswith(start)}
+
+
+def rename_all(root: FolderRoot, steps: Sequence[Rename]) -> tuple[list[tuple[Rename, Row]], dict[bytes, Pending]]:
+    """Rename on disk, blocking: what was done, with its new row but for its dots, and why the rest was not."""
+    done: list[tuple[Rename, Row]] = []
+    failed: dict[bytes, Pending] = {}
+    fresh: dict[bytes, Row] = {}
+    for step in steps:
+        expected = fresh.pop(step.old, step.row)  # a rename of a file changes its change time
+        try:
+            status = root.rename(step.old, step.new, expected, step.replaced)
+        except LocalChangeError as error:
+            failed[step.new] = Pending(Reason.LOCAL_CHANGE, str(error))
+        except BlockedError as error:
+            failed[step.new] = Pending(Reason.BLOCKED, str(error))
+        except OSError as error:
+            failed[step.new] = pending_for(error)
+        else:
+            row = step.row._replace(mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns, inode=status.st_ino)
+            fresh[step.new] = row
+            done.append((step, row))
+    root.flush()
+    return done, failed
+
+
+def renamed_rows(ledger: FolderLedger, done: Sequence[tuple[Rename, Row]], failed: Mapping[bytes, Pending]) -> Renamed:
+    """The rows after renames that were done in this order."""
+    rows = dict.fromkeys(ledger.rows)
+    came_from: dict[bytes, bytes] = {}
+    changed: dict[bytes, Row] = {}
+    for step, row in done:
+        moved = moved_paths(rows, step.old, step.new, step.row)
+        for before in moved:
+            rows.pop(before, None)
+        origins = {after: came_from.pop(before, before) for before, after in moved.items()}
+        kept = {after: changed.pop(before) for before, after in moved.items() if before in changed}
+        rows |= dict.fromkeys(moved.values())
+        came_from |= origins
+        changed |= kept
+        changed[step.new] = row
+    tree = ledger.publisher.tree
+    changes = [DiskChange(path, _with_dots(tree, path, row)) for path, row in changed.items()]
+    return Renamed(DiskMoves({old: new for new, old in came_from.items() if old != new}), changes, failed)
+
+
+def _with_dots(tree: FileTree, path: bytes, row: Row) -> Row:
+    """The row in step with the tree, unless the tree also has other content or times for it."""
+    shown = tree.shown.get(path)
+    if shown is None or set(shown.dots).isdisjoint(row.dots) or digest(shown.value) != row.content:
+        return row
+    value = shown.value
+    if isinstance(value, File) and (value.mtime_ns, value.executable) != (row.mtime_ns, row.executable):
+        return row
+    return row._replace(dots=shown.dots)
