@@ -78,7 +78,7 @@ class _Draft:
             return
         parent = self._parent(change.new, change.above)
         name = _name(change.new)
-        if shown is not None and shown.role == "primary":
+        if shown is None or shown.role == "primary":
             self._keep_copies(change.old, change.seen)
         for node, dots in nodes.items():
             if self._is_whole(node, dots):
@@ -162,8 +162,8 @@ class _Draft:
                     self._remove(node, tuple(v.dot for v in node.contents() if v.dot in dots))
 
     def _is_whole(self, node: Node, dots: tuple[Dot, ...]) -> bool:
-        """True when `node` contains nothing that is shown apart from `dots`."""
-        return not dots or node.is_directory or all(version.dot in dots for version in node.contents())
+        """True unless some of what `node` contains is in `dots`, and some is shown apart from it."""
+        return node.is_directory or len({version.dot in dots for version in node.contents()}) < 2
 
     def _move_to(self, node: Node, path: bytes, seen: Collection[Dot]) -> None:
         parent = self._parent(path, ())

@@ -31,8 +31,18 @@ from latticework.wire import (
     short,
 )
 
+from .bases import BaseExchange
 from .groups import first_error
-from .messages import SYNC_MESSAGES, AboutSpace, RosterHashes, RosterRecords, SpaceOffer, SyncMessage
+from .messages import (
+    SYNC_MESSAGES,
+    AboutSpace,
+    BasePart,
+    BaseRequest,
+    RosterHashes,
+    RosterRecords,
+    SpaceOffer,
+    SyncMessage,
+)
 from .params import MAX_SYNC_MESSAGE_BYTES, RETRY_LAST_S, SERVE_BATCH_BYTES
 from .space import Space
 
@@ -69,6 +79,10 @@ class Hub(Protocol):
         """What the device told has changed; it may have content that was missing."""
         ...
 
+    def space_changed(self, space: SpaceId) -> None:
+        """Every link is to look at this space again."""
+        ...
+
 
 @dataclass(slots=True)
 class _ServeJob:
@@ -92,9 +106,10 @@ class Link:
         self._rng = rng
         self._syncs: dict[SpaceId, tuple[Space, Reconciler]] = {}
         self._dirty: dict[SpaceId, None] = {}
-        self._requests: deque[AboutSpace] = deque()
+        self._requests: deque[AboutSpace | BaseRequest] = deque()
         self._events: deque[tuple[SpaceId, rs.Event]] = deque(maxlen=_MAX_EVENTS)
         self._serving: deque[_ServeJob] = deque()
+        self._bases = BaseExchange(device, threads)
         self._roster_due = True
         self._roster_missing = False
         self._roster_answer: tuple[bytes, ...] = ()
@@ -111,11 +126,15 @@ class Link:
         """
         for space in self._hub.spaces:
             self._dirty[space] = None
-        with first_error():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, stream)
-                await self._read(stream)
-                nursery.cancel_scope.cancel()
+        try:
+            with first_error():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, stream)
+                    await self._read(stream)
+                    nursery.cancel_scope.cancel()
+        finally:
+            for space in self._bases.close():
+                self._hub.space_changed(space)
 
     def space_changed(self, space: SpaceId) -> None:
         """Our frontier of `space`, or what is pending in it, changed."""
@@ -162,6 +181,11 @@ class Link:
                     await self._hub.offered(message, self.device)
                 case AboutSpace(space, about):
                     await self._about_space(space, about)
+                case BaseRequest():
+                    self._bases.ask(message)
+                    self._wake.set()
+                case BasePart():
+                    await self._take_base(message)
                 case _:
                     assert_never(message)
 
@@ -171,7 +195,24 @@ class Link:
             return
         sync = self._sync(space)
         await self._perform(space, sync, sync.handle(rs.Received(message)))
+        self._want_base(space, sync)
         self._hub.link_changed(self.device)
+
+    def _want_base(self, space: Space, sync: Reconciler) -> None:
+        if sync.same_frontier and (request := self._bases.want(space)) is not None:
+            self._requests.append(request)
+            self._wake.set()
+
+    async def _take_base(self, part: BasePart) -> None:
+        try:
+            request = await self._bases.take(part)
+        except StoreError as error:
+            self.problem, request = str(error), None
+        if request is None:
+            self._hub.space_changed(part.space)
+        else:
+            self._requests.append(request)
+            self._wake.set()
 
     async def _perform(self, space: Space, sync: Reconciler, actions: list[rs.Action]) -> None:
         due = deque(actions)
@@ -222,6 +263,8 @@ class Link:
     async def _write(self, stream: Stream) -> None:
         while True:
             message = self._next_message()
+            if message is None and self._bases.is_asked:
+                message = await self._bases.answer(self._hub.spaces)
             if message is None and self._serving:
                 message = await self._next_entries()
             if message is None:
@@ -233,7 +276,7 @@ class Link:
 
     def _has_work(self) -> bool:
         due = self._roster_due or self._roster_missing or self._offers_due
-        return bool(due or self._requests or self._events or self._dirty or self._serving)
+        return bool(due or self._requests or self._events or self._dirty or self._serving or self._bases.is_asked)
 
     def _next_message(self) -> SyncMessage | None:
         roster = self._hub.roster
@@ -269,7 +312,9 @@ class Link:
             space = self._hub.spaces.get(identifier)
             if space is None:
                 continue
-            self._take_sends(identifier, self._sync(space).handle(rs.LocalChanged(self._hub.pending(identifier))))
+            sync = self._sync(space)
+            self._take_sends(identifier, sync.handle(rs.LocalChanged(self._hub.pending(identifier))))
+            self._want_base(space, sync)
             if self._requests:
                 return self._requests.popleft()
         return None

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from latticework.crdt.params import MAX_CERTIFICATE_BYTES, MAX_ROSTER_RECORDS
+from latticework.crdt.params import MAX_CERTIFICATE_BYTES, MAX_ROSTER_RECORDS, MAX_SNAPSHOT_BYTES
 from latticework.crdt.reconcile_messages import MESSAGES, Message
-from latticework.wire import Array, Bytes, ChunkId, OneOf, SpaceId, Text, record
+from latticework.wire import Array, Bytes, ChunkId, EntryId, Nullable, OneOf, SpaceId, Text, UInt, record
 
-from .params import MAX_CHUNK_REQUEST
+from .params import BASE_PART_BYTES, MAX_CHUNK_REQUEST
 
 SYNC_PROTOCOL = "/lattice/sync/1"
 CHUNKS_PROTOCOL = "/lattice/chunks/1"
@@ -55,8 +55,40 @@ class AboutSpace:
     message: Annotated[Message, OneOf(MESSAGES)]
 
 
-type SyncMessage = RosterHashes | RosterRecords | SpaceOffer | AboutSpace
-SYNC_MESSAGES: tuple[type[SyncMessage], ...] = (RosterHashes, RosterRecords, SpaceOffer, AboutSpace)
+@record("base-request", tag=20)
+@dataclass(frozen=True, slots=True)
+class BaseRequest:
+    """Send the state kept below a checkpoint from `offset` on; the newest that is kept if none is named."""
+
+    space: Annotated[SpaceId, Bytes(32)]
+    checkpoint: Annotated[EntryId | None, Nullable(Bytes(32))]
+    offset: Annotated[int, UInt(MAX_SNAPSHOT_BYTES)]
+
+
+@record("base-part", tag=21)
+@dataclass(frozen=True, slots=True)
+class BasePart:
+    """A part of the snapshot below `checkpoint`, which is an entry; null if there is none to send.
+
+    Its hash is checked when the last part is here: against the state root that the checkpoint signs.
+    """
+
+    space: Annotated[SpaceId, Bytes(32)]
+    checkpoint: Annotated[EntryId | None, Nullable(Bytes(32))]
+    total: Annotated[int, UInt(MAX_SNAPSHOT_BYTES)]
+    offset: Annotated[int, UInt(MAX_SNAPSHOT_BYTES)]
+    data: Annotated[bytes, Bytes(maximum=BASE_PART_BYTES)]
+
+
+type SyncMessage = RosterHashes | RosterRecords | SpaceOffer | AboutSpace | BaseRequest | BasePart
+SYNC_MESSAGES: tuple[type[SyncMessage], ...] = (
+    RosterHashes,
+    RosterRecords,
+    SpaceOffer,
+    AboutSpace,
+    BaseRequest,
+    BasePart,
+)
 
 
 @record("chunk-request")

@@ -10,6 +10,8 @@ SERVE_BATCH_BYTES = 1 << 20
 """Entries sent in one message."""
 MAX_SYNC_MESSAGE_BYTES = 8 << 20
 """The longest message of the sync protocol: a full frontier of 65,536 logs."""
+BASE_PART_BYTES = 1 << 20
+"""A kept state is sent in parts of this size."""
 MAX_CHUNK_REQUEST = 256
 """Chunks named in one request."""
 CHUNK_WINDOW_BYTES = 16 << 20

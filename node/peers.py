@@ -360,7 +360,7 @@ class Peers:
             with first_error():
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._learn_addresses, connection, device)
-                    nursery.start_soon(partial(self._gossip.attend, connection, outbound=outbound))
+                    nursery.start_soon(partial(self._gossip.attend, connection, outbound=outbound, trusted=True))
                     await link.run(stream)
                     nursery.cancel_scope.cancel()
         finally:

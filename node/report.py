@@ -36,9 +36,7 @@ def status(node: Node) -> dict[str, Data]:
         "devices": devices(node),
         "folders": folders,
         "offered": [
-            {"name": known.name, "space": space_of(known).hex()}
-            for known in node.account.spaces
-            if not known.held
+            {"name": known.name, "space": space_of(known).hex()} for known in node.account.spaces if not known.held
         ],
         "in_step": in_step(node),
     }

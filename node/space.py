@@ -39,6 +39,7 @@ from latticework.wire import (
     DeviceId,
     EntryId,
     Label,
+    LocalError,
     LogId,
     MalformedError,
     Rng,
@@ -121,6 +122,8 @@ class Space:
         self.refused: dict[str, int] = {}
         self.damaged = trio.Event()
         self.pending_hook: Callable[[], None] = lambda: None
+        self.base_source: DeviceId | None = None
+        """The device that the state below pruned entries is fetched from now."""
         self._signer = self._log_signer()
         self._replica = self.fresh_replica()
 

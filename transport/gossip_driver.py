@@ -144,7 +144,7 @@ class Gossip:
         """A connected peer's signed record, from identify; handed on by peer exchange."""
         self._inbox.post(PeerRecordLearned(peer, envelope))
 
-    async def attend(self, connection: Connection, *, outbound: bool) -> GossipReason | None:
+    async def attend(self, connection: Connection, *, outbound: bool, trusted: bool = False) -> GossipReason | None:
         """Write to the peer until the connection ends or the router has enough of it; then the reason.
 
         A peer with several connections is written to over one of them: further calls wait, and the first takes over
@@ -157,7 +157,7 @@ class Gossip:
         try:
             async with link.turn:
                 if connection.ended is None and link.reason is None:
-                    await self._write(connection, peer, link, outbound=outbound)
+                    await self._write(connection, peer, link, outbound=outbound, trusted=trusted)
         except* (PeerError, LocalError, trio.TooSlowError) as group:
             _log.debug("gossip ended peer=%s: %s", peer, group.exceptions[0])
         finally:
@@ -171,11 +171,13 @@ class Gossip:
             await connection.aclose()
         return link.reason
 
-    async def _write(self, connection: Connection, peer: PeerId, link: PeerLink, *, outbound: bool) -> None:
+    async def _write(
+        self, connection: Connection, peer: PeerId, link: PeerLink, *, outbound: bool, trusted: bool
+    ) -> None:
         with trio.fail_after(_OPEN_S):
             stream = await connection.open_stream(self.protocols)
         try:
-            ip = "" if connection.address.transport == "memory" else connection.address.host
+            ip = "" if trusted or connection.address.transport == "memory" else connection.address.host
             self._inbox.post(PeerConnected(peer, stream.protocol, outbound, ip))
             link.opened = True
             self._signal()

@@ -22,12 +22,12 @@ _KEPT = MARKER_DIRECTORY + b"/" + PREVIOUS
 
 
 def trim_previous(root: FolderRoot, budget_bytes: int) -> None:
-    """Drop the versions that went first until at most `budget_bytes` are kept; blocking."""
+    """Drop versions until at most `budget_bytes` are kept: what is larger alone, then what went first; blocking."""
     kept = root.own_directory(PREVIOUS)
     with os.scandir(kept) as entries:
         found = [(status.st_ctime_ns, entry.name, status.st_size) for entry in entries if (status := _status(entry))]
     total = sum(size for _, _, size in found)
-    for _, name, size in sorted(found):
+    for _, name, size in sorted(found, key=lambda item: (item[2] <= budget_bytes, item)):
         if total <= budget_bytes:
             return
         with suppress(FileNotFoundError):

@@ -461,6 +461,20 @@ def test_an_edit_follows_a_concurrent_rename() -> None:
     assert tree(one) == tree(two) == {b"e": b"<directory>", b"e/x": b"new"}
 
 
+def test_a_rename_by_somebody_who_has_not_seen_the_latest_edits_takes_them_along() -> None:
+    one, two = replicas()
+    one.change((b"a", text(b"old")))
+    seen = one.seen(b"a")
+    exchange(one, two)
+    one.change((b"a", text(b"one")))
+    two.change((b"a", text(b"two")))
+    exchange(one, two)
+    one.do(Moved(b"a", b"b", seen))
+    (copy,) = one.shown.keys() - {b"b"}
+    assert copy.startswith(b"a (")
+    assert sorted(tree(one).values()) == [b"one", b"two"]
+
+
 def test_a_file_added_beneath_a_concurrent_rename_goes_along() -> None:
     one, two = replicas()
     one.change((b"d", Directory()))

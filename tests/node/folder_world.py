@@ -114,6 +114,7 @@ class Side:
         self.source = ChunkSource(ChunkSealer(SPACE, SECRET), self.chunks, self.store, (self.folder, SPACE))
         self._engine: FolderEngine | None = None
         self._running = trio.CancelScope()
+        self._ended = trio.Event()
 
     def new_space(self, store: MemoryStore) -> Space:
         """The space as this device has it, on some store."""
@@ -142,6 +143,7 @@ class Side:
     async def run_folder(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the folder until `stop_folder`; what is in memory only is lost with it."""
         sealer = ChunkSealer(SPACE, SECRET)
+        self._ended = trio.Event()
         with trio.CancelScope() as self._running:
             self._engine = FolderEngine(
                 self.folder,
@@ -157,9 +159,11 @@ class Side:
             )
             task_status.started()
             await self._engine.run()
+        self._ended.set()
 
-    def stop_folder(self) -> None:
+    async def stop_folder(self) -> None:
         self._running.cancel()
+        await self._ended.wait()
 
     def changed(self, changes: Changes) -> None:
         """With what follows, the port `SpaceListener`."""

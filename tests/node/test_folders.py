@@ -112,7 +112,7 @@ async def test_the_rename_of_the_other_that_we_did_too_is_adopted(world: World) 
     fill(alpha.folder / "d", 20)
     await world.in_step()
     asked = len(beta.asked)
-    beta.stop_folder()
+    await beta.stop_folder()
     (alpha.folder / "d").rename(alpha.folder / "e")
     await alpha.settle()
     await beta.hear(alpha)
@@ -201,7 +201,7 @@ async def test_a_kill_while_void_files_are_set_aside_heals(world: World) -> None
     for number in range(4):
         (alpha.folder / f"note{number}").write_text(f"void {number}")
     await world.in_step()
-    beta.stop_folder()
+    await beta.stop_folder()
     await beta.hear_of_a_fork(alpha, 1)
     # One was renamed and not recorded; another was linked and not unlinked.
     (beta.folder / "note0").rename(beta.folder / "note0 (alpha, 2027-01-15 08-00-00)")
@@ -266,7 +266,7 @@ async def random_rounds(world: World, rounds: int) -> None:
                     await side.settle(rescan=False)
         if dice.below(8) == 0:
             victim = dice.pick(world.sides)
-            victim.stop_folder()
+            await victim.stop_folder()
             await world.nursery.start(victim.run_folder)
         if number % 4 == 3:
             await world.in_step()
