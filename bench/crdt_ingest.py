@@ -1,10 +1,11 @@
+# ruff: noqa: ARG002 - what a cipher is told, this one does not need
 """Ingest of entries: bytes on the wire, and entries per second and core from batch bytes to admitted state.
 
     uv run --all-groups python bench/crdt_ingest.py [--quick]
 
 Each line: name, value, unit; the chain mode's lines also name the full mode, its value, and the ratio. Entries are
-document operations with payloads of about 300 bytes in the logs of four devices, every tenth with a dependency. No disk:
-what a durable commit costs is the node's matter (bench/sync.py). Figures are medians, in one process, on one core.
+document operations with payloads of about 300 bytes in the logs of four devices, every tenth with a dependency. No
+disk: what a durable commit costs is the node's matter (bench/sync.py). Figures are medians, one process, one core.
 """
 
 import argparse

@@ -32,6 +32,7 @@ from .filetree import FileTree, Shown
 from .hlc import hlc_us, hlc_utc, next_hlc
 from .logs import Admitted, Filled, Head, Logs, Position, Positions, Refused, Waiting
 from .opening import LogOpen, SpaceGenesis
+from .past_state import past_of, state_at
 from .paths import MARKER_DIRECTORY, conflict_path, path_refusal, shown_name
 from .ports import PayloadCipher
 from .projection import Applied, Changes, Operations, Projection, Snapshot
@@ -148,6 +149,7 @@ __all__ = [
     "next_batch",
     "next_hlc",
     "operations_for",
+    "past_of",
     "path_refusal",
     "read_batch",
     "read_certificate",
@@ -157,6 +159,7 @@ __all__ = [
     "shown_name",
     "signature_verifies",
     "stable_frontier",
+    "state_at",
     "state_root",
     "undoable",
     "write_batch",

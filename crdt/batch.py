@@ -143,7 +143,9 @@ def _rebuild(space: SpaceId, data: bytes) -> list[Entry]:
     entries: list[Entry] = []
     prefix = Label.ENTRY.value + space
     for item in plain[2]:
-        number = item[0] if type(item) is list and len(item) == 8 else None
+        if not isinstance(item, list) or len(item) != 8:
+            raise MalformedError("an entry has eight fields")
+        number = item[0]
         if type(number) is not int or not 0 <= number < len(authors):
             raise MalformedError("an entry has an author that is not in the table")
         entry = _entry(prefix, authors[number], item, last[number])

@@ -8,6 +8,7 @@ never blurs what an entry depends on. The relation is that of Lamport, "Time, Cl
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import NamedTuple, final
 
 from latticework.wire import EntryId, LogId
@@ -33,6 +34,7 @@ class _Chain:
     log: LogId
     last: int
     tip: EntryId
+    parent: Spot | None = None
     built: dict[int, int] = field(default_factory=dict[int, int])
     direct: dict[int, _Steps] = field(default_factory=dict[int, _Steps])
 
@@ -113,10 +115,21 @@ class Causality:
         """Other logs whose entries build directly on two branches of `log` at or above `fork`."""
         found: set[LogId] = set()
         for chain in self._chains:
-            branches = [other for other, seq in chain.built.items() if self._chains[other].log == log and seq >= fork]
-            if chain.log != log and len(branches) > 1:
+            built = [
+                Spot(*spot) for spot in chain.built.items() if self._chains[spot[0]].log == log and spot[1] >= fork
+            ]
+            if chain.log != log and not all(self._on_one_branch(a, b) for a, b in combinations(built, 2)):
                 found.add(chain.log)
         return found
+
+    def _on_one_branch(self, one: Spot, other: Spot) -> bool:
+        return self._leads_to(one, other) or self._leads_to(other, one)
+
+    def _leads_to(self, lower: Spot, upper: Spot | None) -> bool:
+        # By predecessors alone: a branch may depend on another through the entries of other logs.
+        while upper is not None and upper.chain != lower.chain:
+            upper = self._chains[upper.chain].parent
+        return upper is not None and lower.seq <= upper.seq
 
     def _chain_for(self, entry: EntryId, log: LogId, seq: int, prev: EntryId | None) -> int:
         trunk = self._trunk.get(log)
@@ -134,5 +147,6 @@ class Causality:
         if prev is not None:
             # A branch depends on the trunk up to where it left it.
             self._chains[branch].direct[parent] = _Steps([seq], [seq - 1])
+            self._chains[branch].parent = Spot(parent, seq - 1)
         self._aside[entry] = branch
         return branch

@@ -138,6 +138,17 @@ class Logs:
         one, other = self.spot(later), self.spot(earlier)
         return one is not None and other is not None and self.causality.covers(one, other)
 
+    def below(self, later: EntryId) -> Callable[[EntryId], bool]:
+        """`is_below` for many entries: what is in the past of `later`, or is it."""
+        spot = self.spot(later)
+        reach = {} if spot is None else self.causality.reach(spot)
+
+        def covers(entry: EntryId) -> bool:
+            earlier = self.spot(entry)
+            return earlier is not None and reach.get(earlier.chain, -1) >= earlier.seq
+
+        return covers
+
     def restore(self, entry: Entry) -> list[Conviction]:
         """Take an entry that was admitted in an earlier run, in admission order."""
         other = self._other_at(entry)
@@ -340,7 +351,7 @@ class Logs:
         wanted: set[EntryId] = set()
         while queue:
             identifier = queue.pop()
-            if identifier in self._aside and identifier not in wanted:
+            if identifier is not None and identifier in self._aside and identifier not in wanted:
                 wanted.add(identifier)
                 body = self._aside[identifier][0].body
                 queue += [*body.deps, body.prev]

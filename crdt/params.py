@@ -132,10 +132,12 @@ MAX_SNAPSHOT_ITEMS = 1 << 24
 MAX_EDIT_BYTES = MAX_PAYLOAD_BYTES - (64 << 10)
 """Operations of one edit, encoded; the rest is left to padding and sealing."""
 SYNC_LIST_CHEAP_HEADS = 400
-"""Up to so many heads, 6 kB, ranges that differ are listed rather than compared again; tuned with bench/reconcile.py."""
+"""Up to so many heads, 6 kB, ranges that differ are listed, not compared again; tuned with bench/reconcile.py."""
 NEGENTROPY_MIN_FRAME_BYTES = 4096
 """The smallest frame limit of negentropy v1's implementations."""
 NEGENTROPY_RESERVE_BYTES = 200
 """Room in a frame for a skip, a bound and the fingerprint of the rest."""
 MAX_SNAPSHOT_ENTRIES = 1 << 24
 """Entries of the lane of files in one snapshot of a tree; chosen here."""
+LOAD_BATCH_ENTRIES = 4096
+"""Entries applied at once when a space is loaded: bounds the memory; chosen here."""

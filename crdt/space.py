@@ -5,7 +5,7 @@ state is a function of the stored entries and proofs.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -45,7 +45,7 @@ from .entry import (
 from .hlc import next_hlc
 from .logs import Admitted, Filled, Head, Logs, Positions, Refused, Waiting
 from .opening import LogOpen, open_log
-from .params import MAX_CONVICTIONS_AHEAD, MAX_DEPS
+from .params import LOAD_BATCH_ENTRIES, MAX_CONVICTIONS_AHEAD, MAX_DEPS
 from .payloads import Payload, Payloads
 from .ports import PayloadCipher
 from .projection import Applied, Changes, Operations, Projection
@@ -161,22 +161,33 @@ class SpaceReplica:
         for proof in proofs:
             self.logs.convict(read_proof(self.space, proof))
         found: list[Conviction] = []
-        admitted: list[tuple[Entry, Payload]] = []
+        batch: list[tuple[Entry, Payload]] = []
         for entry in entries:
             if reason := self.payloads.refusal(entry):
                 raise MalformedError(reason)
             found += self.logs.restore(entry)
-            admitted.append((entry, self._note(entry)))
+            payload = self._note(entry)
+            if base is not None:
+                self._behind += [entry.id] if entry.body.lane in STATE_LANES else []
+            elif len(batch) < LOAD_BATCH_ENTRIES:
+                batch.append((entry, payload))
+            else:
+                self._project([*batch, (entry, payload)], judge=False)
+                batch.clear()
         if base is not None:
-            self.check_base(base)
-            self.projection = Projection.load(base.snapshot, self.author_name)
-            self._based = True
-            admitted = [item for item in admitted if not self.logs.is_below(base.checkpoint, item[0].id)]
-            self.logs.holes = {hole for hole in self.logs.holes if not self.logs.is_below(base.checkpoint, hole)}
+            self._start_from(base)
         found += self.attestations.take_contradictions()
         self._judged = False
-        self._project(admitted)
+        self._project(batch)
         return found
+
+    def _start_from(self, base: Base) -> None:
+        self.check_base(base)
+        self.projection = Projection.load(base.snapshot, self.author_name)
+        self._based = True
+        below = self.logs.below(base.checkpoint)
+        self._behind = [entry for entry in self._behind if not below(entry)]
+        self.logs.holes = {hole for hole in self.logs.holes if not below(hole)}
 
     def receive(self, offered: Sequence[tuple[Entry, bytes]], now_us: int) -> list[SpaceEvent]:
         """Judge entries, each with its sender, and whatever had waited for them; the last event says what changed."""
@@ -216,10 +227,13 @@ class SpaceReplica:
         return state_root(self.projection.snapshot())
 
     def heads_below(self, checkpoint: EntryId) -> dict[LogId, int]:
-        """Per log how far the checkpoint in this entry reaches."""
+        """Per log how far the checkpoint in this entry reaches; never into a fork, where branches share numbers."""
         entry = self.logs.entry(checkpoint)
         signed = None if entry is None else self.payloads.read_checkpoint(entry)
-        return {} if signed is None else {head.log: head.seq for head in signed.checkpoint.heads}
+        heads = () if signed is None else signed.checkpoint.heads
+        forks = {head.log: self.logs.convictions.fork(head.log) for head in heads}
+        reach = {h.log: h.seq if (fork := forks[h.log]) is None else min(h.seq, fork - 1) for h in heads}
+        return {log: seq for log, seq in reach.items() if seq >= 0}
 
     def check_base(self, base: Base) -> None:
         """Raise MalformedError unless `base` is the state that one of our checkpoints speaks of."""
@@ -271,34 +285,6 @@ class SpaceReplica:
         for entry in entries:
             if entry.envelope.payload is not None and not self.is_void(entry.id):
                 yield from self._applied(entry, self.payloads.read(entry))
-
-    def state_at(self, entries: Sequence[Entry], base: Base | None) -> Projection:
-        """The state that some admitted entries add up to, with the past of each among them; `base` is that kept last.
-
-        Raises:
-            LocalError: what one of them did is pruned.
-        """
-        projection = Projection(self.author_name)
-        if base is not None and any(entry.id == base.checkpoint for entry in entries):
-            projection = Projection.load(base.snapshot, self.author_name)
-            entries = [entry for entry in entries if not self.logs.is_below(base.checkpoint, entry.id)]
-        if any(entry.envelope.payload is None and entry.body.lane in STATE_LANES for entry in entries):
-            raise LocalError("what was written then is pruned; the state before the last checkpoint is gone")
-        projection.apply(list(self.applied(entries)))
-        void = (entry for judgement in self.attestations.judgements.values() for entry in judgement.void)
-        projection.set_void(dict.fromkeys(void, True))
-        return projection
-
-    def past_of(self, entry: EntryId) -> Callable[[Entry], bool]:
-        """A question: is an admitted entry in the past of `entry`, or that entry itself?"""
-        spot, causality = self.logs.spot(entry), self.logs.causality
-        reach = {} if spot is None else causality.reach(spot)
-
-        def covers(other: Entry) -> bool:
-            chain, seq = causality.spot(other.id, other.body.author, other.body.seq)
-            return reach.get(chain, -1) >= seq
-
-        return covers
 
     def payload(self, entry: Entry) -> Payload:
         """What an admitted entry says; None for an unknown lane, and where the payload is pruned or unreadable."""
@@ -358,7 +344,7 @@ class SpaceReplica:
             self.attestations.note(entry.id, body, payload)
         return payload
 
-    def _project(self, batch: Sequence[tuple[Entry, Payload]]) -> Changes:
+    def _project(self, batch: Sequence[tuple[Entry, Payload]], *, judge: bool = True) -> Changes:
         """Bring the state up to date, unless there are holes: what they did is unknown, and what follows waits."""
         if not self.is_complete:
             self._behind += [entry.id for entry, _ in batch if entry.body.lane in STATE_LANES]
@@ -369,7 +355,8 @@ class SpaceReplica:
         changes = self.projection.apply(
             [applied for entry, payload in todo for applied in self._applied(entry, payload)]
         )
-        changes.add(self._judge_all())
+        if judge:
+            changes.add(self._judge_all())
         return changes
 
     def _applied(self, entry: Entry, payload: Payload) -> list[Applied]:

@@ -26,9 +26,9 @@ class CheckpointDue:
             if entry.body.lane != LANE_CHECKPOINT:
                 self.new += 1
                 self.own += own
+                self.last_us = now_us
             elif own:
                 self.own = self.new = 0
-        self.last_us = now_us
 
     def is_due(self, now_us: int) -> bool:
         """True after enough entries of our own, or when it has been quiet after anything new."""

@@ -19,7 +19,9 @@ from latticework.crdt import (
     hlc_us,
     hlc_utc,
     next_hlc,
+    past_of,
     shown_name,
+    state_at,
 )
 from latticework.wire import LocalError, StoreError, Threads
 
@@ -60,7 +62,7 @@ async def state_when(space: Space, threads: Threads, covers: Callable[[Entry], b
     def compute() -> Past:
         entries = [entry for entry in space.store.entries() if covers(entry)]
         base: Base | None = space.store.base()
-        return Past(space.replica.state_at(entries, base), len(entries))
+        return Past(state_at(space.replica, entries, base), len(entries))
 
     # The owner writes nothing meanwhile, so the causal graph stands still while a thread reads it.
     return await space.work(partial(threads.run, compute))
@@ -115,7 +117,7 @@ class _Past:
         named = request.get("space")
         runners = list(self._node.runners.values()) if named is None else [space_named(self._node, named)[0]]
         runner, space, entry = await find_entry(self._node.threads, runners, text(request, "entry"))
-        return runner, space, await state_when(space, self._node.threads, space.replica.past_of(entry.id))
+        return runner, space, await state_when(space, self._node.threads, past_of(space.replica, entry.id))
 
     def _folder(self, request: Request) -> tuple[SpaceRunner, bytes]:
         folders = [runner for runner in self._node.runners.values() if runner.folder is not None]

@@ -19,6 +19,7 @@ from latticework.handshake.epochs import SpaceKeys
 from latticework.wire import (
     Clock,
     EntryId,
+    LocalError,
     Rng,
     SignatureProvider,
     SpaceId,
@@ -38,7 +39,7 @@ from .params import CHECKPOINT_LOOK_S, RETRY_LAST_S
 from .space import Space, SpaceIdentity
 from .spread import Spread
 from .store import SpaceStore, StoreCorruptError
-from .upkeep import say_checkpoint
+from .upkeep import say_checkpoint, uncovered
 
 _log = logging.getLogger(__name__)
 JOIN_WAIT_S = 10.0
@@ -261,10 +262,17 @@ class SpaceRunner:
         self._hub.missing(self.id, ids, sender)
 
     async def _keep_checkpoints(self, space: Space) -> None:
+        world = self._world
+        self._due = await uncovered(space, world.threads, world.clock.now_us())
         while True:
             await trio.sleep(CHECKPOINT_LOOK_S)
-            if self._due.is_due(self._world.clock.now_us()) and space.replica.is_complete:
-                await say_checkpoint(space, self._world.threads, self._world.clock.now_us())
+            if self._due.is_due(world.clock.now_us()) and space.replica.is_complete:
+                try:
+                    await say_checkpoint(space, world.threads, world.clock.now_us())
+                except StoreCorruptError:
+                    raise
+                except (StoreError, LocalError) as error:
+                    _log.warning("no checkpoint said space=%s: %s", short(self.id), error)
 
     async def _put_aside(self, error: StoreCorruptError) -> None:
         world = self._world

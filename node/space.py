@@ -188,7 +188,11 @@ class Space:
         self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves = NO_MOVES
     ) -> dict[bytes, Row | None]:
         """See the port `Publisher`."""
-        return await self._owner.ask(partial(self._do_publish, changes, rows, moves))
+        try:
+            return await self._owner.ask(partial(self._do_publish, changes, rows, moves))
+        except LocalError as error:
+            # A space that is not complete yet takes no writes: the folder tries again.
+            raise StoreError(str(error)) from error
 
     async def record(self, changes: Sequence[DiskChange | DiskMoves]) -> None:
         """See the port `Publisher`."""

@@ -5,9 +5,18 @@ Every function runs in the task that owns the space.
 
 from functools import partial
 
-from latticework.crdt import LANE_DOCUMENTS, LANE_FILES, LANE_MERGE, Base, Changes, stable_frontier
+from latticework.crdt import (
+    LANE_CHECKPOINT,
+    LANE_DOCUMENTS,
+    LANE_FILES,
+    LANE_MERGE,
+    Base,
+    Changes,
+    stable_frontier,
+)
 from latticework.wire import DeviceId, LocalError, LogId, MalformedError, StoreError, Threads
 
+from .checkpoints import CheckpointDue
 from .space import Space
 from .store import Incoming
 
@@ -22,6 +31,24 @@ async def say_checkpoint(space: Space, threads: Threads, now_us: int) -> None:
         space.announce(written, Changes())
 
     await space.work(work)
+
+
+async def uncovered(space: Space, threads: Threads, now_us: int) -> CheckpointDue:
+    """What our last checkpoint does not cover, for a node that starts."""
+
+    async def work() -> CheckpointDue:
+        due = CheckpointDue()
+        last = space.replica.attestations.last.get(space.own_log)
+        covered = {} if last is None else {head.log: head.seq for head in last.checkpoint.heads}
+        for log, head in space.replica.frontier.items():
+            if head.seq > (below := covered.get(log, -1)):
+                entries = await threads.run(partial(space.store.entries_from, log, below + 1))
+                due.note(
+                    [e for e in entries if e.body.lane != LANE_CHECKPOINT], own=log == space.own_log, now_us=now_us
+                )
+        return due
+
+    return await space.work(work)
 
 
 async def adopt_base(space: Space, threads: Threads, base: Base) -> None:

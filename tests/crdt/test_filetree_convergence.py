@@ -169,17 +169,17 @@ class Folders(RuleBasedStateMachine):
             if (path + b"/").startswith(old + b"/")
         }
         stayed = {path: content for path, content in before.items() if not (path + b"/").startswith(old + b"/")}
+        copies = {path for path, shown in folder.replica.shown.items() if shown.role == "copy"}
         entries = folder.replica.do(Moved(old, place, folder.replica.seen(old)))
         after = tree(folder.replica)
+        for other in self.folders:
+            if other is not folder:
+                other.inbox += entries
         assert files(after) == files(before), "a move lost or doubled a file"
-        copies = {path for path, shown in folder.replica.shown.items() if shown.role == "copy"}
         if not copies:
             assert {p: c for p, c in after.items() if c != b"<directory>"} == {
                 p: c for p, c in (stayed | moved).items() if c != b"<directory>"
             }
-        for other in self.folders:
-            if other is not folder:
-                other.inbox += entries
 
     @rule(data=st.data())
     def look_away(self, data: st.DataObject) -> None:

@@ -1,13 +1,26 @@
 """Admission: what enters, what waits and what is refused, whatever the order of arrival (I3, I4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latticework.crdt import LANE_FILES, Admitted, Entry, Forked, Logs, Refused, Waiting, write_entry
+from latticework.crdt import (
+    LANE_FILES,
+    Admitted,
+    Conviction,
+    Entry,
+    Filled,
+    FraudKind,
+    Logs,
+    Refused,
+    Waiting,
+    read_proof,
+    write_entry,
+)
 from latticework.crdt.logs import Verdict
 from latticework.crdt.params import MAX_CLOCK_AHEAD_US, PENDING_BYTES_PER_SENDER, PENDING_ENTRIES_PER_SENDER
 from latticework.wire import EntryId, LogId
@@ -17,6 +30,8 @@ from .world import NOW_US, SPACE, MemoryPositions
 
 SIGNERS: Final = [Ed25519Signer(bytes([number]) * 32) for number in (1, 2, 3)]
 A, B, C = SIGNERS
+OPEN: Final = {LogId(signer.public) for signer in SIGNERS}
+THROWAWAY: Final = Ed25519Signer(b"throwaway".ljust(32))
 
 
 def entry(
@@ -39,17 +54,25 @@ class Node:
 
     def __init__(self) -> None:
         self.positions = MemoryPositions()
-        self.logs = Logs(self.positions)
+        self.logs = Logs(SPACE, self.positions)
         self.admitted: list[Entry] = []
 
     def offer(
         self, offered: Entry, sender: bytes = b"s", now_us: int = NOW_US, reason: str | None = None
     ) -> list[Verdict]:
-        verdicts = self.logs.offer(offered, sender, now_us, lambda _: reason)
+        return self.offer_batch([offered], sender, now_us, reason)
+
+    def offer_batch(
+        self, offered: Sequence[Entry], sender: bytes = b"s", now_us: int = NOW_US, reason: str | None = None
+    ) -> list[Verdict]:
+        verdicts = self.logs.offer(
+            [(e, sender) for e in offered], now_us, lambda _: reason, lambda e: e.body.author in OPEN
+        )
         for verdict in verdicts:
             if isinstance(verdict, Admitted):
                 self.positions.remember(verdict.entry)
                 self.admitted.append(verdict.entry)
+        self.logs.committed()
         return verdicts
 
     def offer_all(self, *entries: Entry) -> None:
@@ -85,7 +108,7 @@ def test_any_order_and_repetition_of_a_history_ends_with_the_same_heads(
     assert shuffled.logs.heads == straight.logs.heads
     assert shuffled.positions.known == straight.positions.known
     assert shuffled.logs.waiting_count() == 0
-    assert shuffled.logs.forked == {}
+    assert len(shuffled.logs.convictions) == 0
     seen: set[EntryId] = set()
     for admitted in shuffled.admitted:
         assert admitted.id not in seen, "admitted twice"
@@ -146,7 +169,7 @@ def test_what_one_sender_leaves_waiting_is_bounded(size: int) -> None:
         late = entry(B, missing, number + 2, payload=bytes(size), seq=number + 1)
         (verdict,) = node.offer(late, b"flood")
         refused += isinstance(verdict, Refused)
-    assert refused == (3 if size == 0 else 20 - PENDING_BYTES_PER_SENDER // size)
+    assert refused == (3 if size == 0 else 20 - PENDING_BYTES_PER_SENDER // (size + 200))
     assert isinstance(node.offer(entry(A, missing, 2), b"other")[0], Waiting)
 
 
@@ -184,9 +207,10 @@ def test_what_a_forgotten_sender_left_is_not_released_and_may_come_again() -> No
 def test_a_sender_who_was_full_has_room_again_after_release() -> None:
     one = entry(A, None, 1)
     node = Node()
-    for number in range(16):
-        node.offer(entry(B, None, 5 + number, one, payload=bytes(1 << 20)), b"s")
-    assert isinstance(node.offer(entry(C, None, 90, one, payload=b"x"), b"s")[0], Refused)
+    for number in range(15):
+        node.offer(entry(B, one, 5 + number, payload=bytes(1 << 20), seq=number + 1), b"s")
+    node.offer(entry(C, None, 80, one, payload=bytes((1 << 20) - 4096)), b"s")
+    assert isinstance(node.offer(entry(C, None, 90, one, payload=bytes(1 << 16)), b"s")[0], Refused)
     node.offer(one)
     assert isinstance(node.offer(entry(C, entry(C, None, 91), 92), b"s")[0], Waiting)
 
@@ -267,40 +291,171 @@ def test_what_the_rules_refuse_stays_out_and_may_be_offered_again() -> None:
     assert node.offer(one) == [Admitted(one)]
 
 
-@pytest.mark.unit
-def test_a_fork_is_reported_remembered_and_not_admitted() -> None:
-    node = Node()
+def forked() -> tuple[Entry, Entry, Entry]:
+    """The first entry of a log, and two that follow it."""
     one = entry(A, None, 1)
-    two, other = entry(A, one, 2), entry(A, one, 2, payload=b"other")
-    node.offer_all(one, two)
-    assert node.offer(other) == [Forked(other, two.id)]
-    assert node.logs.forked == {LogId(A.public): (two.id, other.id)}
-    assert node.logs.heads[LogId(A.public)].id == two.id
-    assert isinstance(node.offer(entry(A, other, 3))[0], Waiting), "the other branch never goes on"
-    second_first = entry(A, None, 9)
-    assert node.offer(second_first) == [Forked(second_first, one.id)]
-    assert node.logs.forked == {LogId(A.public): (two.id, other.id)}, "two are enough"
+    return one, entry(A, one, 2), entry(A, one, 2, payload=b"other")
 
 
 @pytest.mark.unit
-def test_a_fork_deep_in_a_log_names_the_entry_with_the_same_number() -> None:
+def test_two_entries_under_one_number_convict_their_log_and_the_second_is_not_admitted() -> None:
+    node = Node()
+    one, two, other = forked()
+    node.offer_all(one, two)
+    conviction, refused = node.offer(other)
+    assert isinstance(conviction, Conviction)
+    assert read_proof(SPACE, conviction.proof) == conviction
+    assert (conviction.log, conviction.seq, conviction.kind) == (LogId(A.public), 1, FraudKind.FORK)
+    assert refused == Refused(other.id, "its log is convicted of equivocation")
+    assert node.logs.heads[LogId(A.public)].id == one.id, "the head goes back below the fork"
+    assert set(node.logs.contested[LogId(A.public)]) == {two.id}
+    assert isinstance(node.offer(entry(A, two, 3))[0], Refused), "neither branch goes on by itself"
+    assert isinstance(node.offer(entry(A, other, 3))[0], Refused)
+    assert node.offer(two) == [], "what was admitted stays"
+
+
+@pytest.mark.unit
+def test_a_lower_fork_found_later_moves_the_conviction_down_and_a_higher_one_changes_nothing() -> None:
+    node = Node()
+    one, two, other = forked()
+    node.offer_all(one, two, other)
+    (first, refused) = node.offer(entry(A, None, 9))
+    assert isinstance(first, Conviction)
+    assert isinstance(refused, Refused)
+    assert first.seq == 0
+    assert node.logs.heads == {}
+    assert not node.logs.convict(read_proof(SPACE, first.proof))
+    assert [conviction.seq for conviction in node.logs.convictions] == [0]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("at", range(4))
+def test_a_fork_anywhere_in_a_log_is_found(at: int) -> None:
     chain = history([(0, False)] * 4)
     node = Node()
     node.offer_all(*chain)
-    other = entry(A, chain[0], 2, payload=b"other")
-    assert node.offer(other) == [Forked(other, chain[1].id)]
+    other = entry(A, chain[at - 1] if at else None, at + 1, payload=b"other")
+    conviction = node.offer(other)[0]
+    assert isinstance(conviction, Conviction)
+    assert conviction.seq == at
+    head = node.logs.heads.get(LogId(A.public))
+    assert head == (None if at == 0 else (at - 1, chain[at - 1].id, at))
 
 
 @pytest.mark.unit
-def test_an_orphan_that_turns_out_to_be_a_fork_is_reported_when_it_is_released() -> None:
+def test_a_fork_is_proven_although_its_predecessor_is_withheld() -> None:
     node = Node()
-    one = entry(A, None, 1)
-    two, other = entry(A, one, 2), entry(A, one, 2, payload=b"other")
+    chain = history([(0, False)] * 3)
+    node.offer_all(*chain)
+    hidden = entry(A, chain[0], 2, payload=b"hidden")
+    assert isinstance(node.offer(entry(A, hidden, 3))[0], Conviction)
+
+
+@pytest.mark.unit
+def test_an_orphan_that_turns_out_to_be_a_fork_convicts_when_it_is_released() -> None:
+    node = Node()
+    one, two, other = forked()
     node.offer(two)
     node.offer(other)
     verdicts = node.offer(one)
-    assert [type(verdict) for verdict in verdicts] == [Admitted, Admitted, Forked]
+    assert [type(verdict) for verdict in verdicts] == [Admitted, Admitted, Conviction, Refused]
     assert node.logs.waiting_count() == 0
+
+
+@pytest.mark.unit
+def test_a_void_branch_is_admitted_as_far_as_an_entry_in_good_standing_needs_it() -> None:
+    node = Node()
+    one, two, other = forked()
+    third, fourth = entry(A, other, 3), entry(A, entry(A, other, 3), 4)
+    needs = entry(B, None, 9, third)
+    node.offer_all(one, two, other)
+    assert node.offer(needs) == [Waiting(needs.id, third.id, 0)]
+    assert node.logs.missing() == [third.id]
+    assert node.offer(third) == [Waiting(third.id, other.id, 0)]
+    assert node.logs.missing() == [other.id]
+    assert node.offer(other) == [Admitted(other), Admitted(third), Admitted(needs)]
+    assert isinstance(node.offer(fourth)[0], Refused)
+    assert set(node.logs.contested[LogId(A.public)]) == {two.id, other.id, third.id}
+    assert node.logs.heads[LogId(A.public)].id == one.id
+
+
+@pytest.mark.unit
+def test_a_batch_that_brings_a_void_branch_and_what_needs_it_is_admitted_at_once() -> None:
+    one, two, other = forked()
+    third, lone = entry(A, other, 3), entry(A, two, 3, payload=b"nobody needs it")
+    needs = entry(B, None, 9, third)
+    for convicted_before in (True, False):
+        node = Node()
+        node.offer_all(one, two, *([other] if convicted_before else []))
+        verdicts = node.offer_batch([other, lone, third, needs])
+        assert [v.entry for v in verdicts if isinstance(v, Admitted)] == [other, third, needs]
+        assert verdicts[-1] == Refused(lone.id, "its log is convicted of equivocation")
+        assert node.logs.waiting_count() == 0
+
+
+@pytest.mark.unit
+def test_a_void_branch_longer_than_what_may_wait_is_admitted_with_what_needs_it() -> None:
+    node = Node()
+    one, two, other = forked()
+    node.offer_all(one, two, other)
+    branch = [other]
+    for number in range(PENDING_ENTRIES_PER_SENDER + 5):
+        branch.append(entry(A, branch[-1], 3 + number))
+    needs = entry(B, None, 1 << 20, branch[-1])
+    node.offer_batch([*branch, needs])
+    assert node.admitted[-1] == needs
+    assert len(node.admitted) == len(branch) + 3
+    assert node.logs.waiting_count() == 0
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("through", ["dep", "prev"])
+def test_a_log_made_up_for_the_purpose_does_not_get_a_void_entry_admitted(through: str) -> None:
+    """Else the equivocator adds to our store for ever, one throwaway key after the other."""
+    node = Node()
+    one, two, other = forked()
+    node.offer_all(one, two, other)
+    bait = entry(THROWAWAY, None, 9, other) if through == "dep" else entry(THROWAWAY, other, 9)
+    assert isinstance(node.offer(bait)[0], Waiting)
+    assert isinstance(node.offer(other)[0], Refused)
+    assert isinstance(node.offer_batch([other, bait])[0], Refused)
+    assert other.id not in node.positions.by_id
+
+
+@pytest.mark.unit
+def test_a_signature_that_nobody_checked_makes_no_proof() -> None:
+    """An entry inside a chain is admitted by the signature of a later one."""
+    node = Node()
+    one, two, other = forked()
+    broken = replace(two, envelope=replace(two.envelope, signature=bytes(64)))
+    node.offer_all(one, broken)
+    (verdict,) = node.offer(other)
+    assert isinstance(verdict, Refused)
+    assert "signature" in verdict.reason
+    assert len(node.logs.convictions) == 0
+
+
+@pytest.mark.unit
+def test_a_payload_that_was_missing_is_taken_once() -> None:
+    node = Node()
+    one = entry(A, None, 1, payload=b"x")
+    node.offer(one.without_payload())
+    assert node.logs.holes == {one.id}
+    assert node.offer(one.without_payload()) == []
+    assert node.offer(one) == [Filled(one)]
+    assert node.offer(one) == []
+    assert node.logs.holes == set()
+
+
+@pytest.mark.unit
+def test_a_proof_that_comes_before_its_log_keeps_everything_from_the_fork_on_out() -> None:
+    teacher, node = Node(), Node()
+    one, two, other = forked()
+    teacher.offer_all(one, two, other)
+    (conviction,) = teacher.logs.convictions
+    assert node.logs.convict(conviction)
+    assert node.offer_batch([one, two]) == [Admitted(one), Refused(two.id, "its log is convicted of equivocation")]
+    assert node.logs.heads == teacher.logs.heads
 
 
 @pytest.mark.unit
@@ -311,8 +466,22 @@ def test_a_restored_log_goes_on_where_it_ended() -> None:
     second = Node()
     for stored in first.admitted:
         second.positions.remember(stored)
-        second.logs.restore(stored)
+        assert second.logs.restore(stored) == []
     assert second.logs.heads == first.logs.heads
     assert second.offer(chain[0]) == []
     following = entry(A, chain[2], 10)
     assert second.offer(following) == [Admitted(following)]
+
+
+@pytest.mark.unit
+def test_a_store_that_holds_both_branches_and_lost_the_proof_convicts_again() -> None:
+    first, second = Node(), Node()
+    one, two, other = forked()
+    first.offer_all(one, two, other, entry(B, None, 9, other))
+    first.offer(other)
+    for stored in first.admitted:
+        second.positions.remember(stored)
+    found = [conviction for stored in first.admitted for conviction in second.logs.restore(stored)]
+    assert [(c.log, c.seq) for c in found] == [(LogId(A.public), 1)]
+    assert second.logs.heads == first.logs.heads
+    assert second.logs.contested == first.logs.contested

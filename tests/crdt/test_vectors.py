@@ -16,33 +16,49 @@ from latticework.chunkstore import ChunkSealer, read_manifest, write_manifest
 from latticework.crdt import (
     LANE_FILES,
     LANE_LOG,
+    Checkpoint,
+    CheckpointHead,
     ChunkRef,
     DeviceCertificate,
     Directory,
     Entry,
     File,
     FileOperations,
+<<<<<<< /tmp/o.py
     FileTree,
+=======
+    FraudKind,
+>>>>>>> /tmp/core/tests/crdt/test_vectors.py
     Inline,
     LogOpen,
     Make,
     ManifestRef,
+<<<<<<< /tmp/o.py
     Move,
     Ref,
     Remove,
+=======
+    Put,
+    SignedCheckpoint,
+>>>>>>> /tmp/core/tests/crdt/test_vectors.py
     SpaceGenesis,
+    Statement,
     Symlink,
     Write,
     account_id,
     certificate_hash,
     device_id,
-    frontier_root,
+    read_batch,
     read_certificate,
     read_entry,
+    read_proof,
+    state_root,
+    write_batch,
     write_entry,
 )
 from latticework.crdt import frontier as fs
-from latticework.crdt.logs import Head
+from latticework.crdt.checkpoint import sign_checkpoint, statement_of
+from latticework.crdt.statements import prove_contradiction, prove_fork, sign_statement, statement_id
 from latticework.handshake.epochs import SpaceKeys
 from latticework.simnet.rng import KeyedRng
 from latticework.wire import (
@@ -182,12 +198,75 @@ def test_entries_and_file_operations() -> None:
         "log_open_statement": encode_plain([SPACE, LOG, b"d" * 32, "laptop"]).hex(),
         "genesis": encode(genesis).hex(),
         "genesis_space": genesis.space.hex(),
-        "frontier_root": frontier_root(
-            {LOG: Head(1, entries()[1].id, 9), LogId(bytes(32)): Head(0, EntryId(bytes(32)), 1)}
-        ).hex(),
-        "empty_frontier_root": frontier_root({}).hex(),
     }
     assert golden("crdt-entries", actual) == actual
+
+
+def forks() -> list[Entry]:
+    first, second = entries()
+    other = write_entry(
+        SPACE, SIGNER, seq=1, prev=first.id, deps=(), hlc=1_800_000_000_000 << 16, lane=LANE_FILES, payload=b"other"
+    )
+    return [first, second, other]
+
+
+def checkpoint(number: int) -> Checkpoint:
+    heads = (CheckpointHead(LogId(bytes(32)), 7, EntryId(b"e" * 32)), CheckpointHead(LOG, 1, entries()[1].id))
+    return Checkpoint(1, number, b"p" * 32 if number else None, heads, state_root(b"state"), 2)
+
+
+def proofs() -> dict[FraudKind, bytes]:
+    _, second, other = forks()
+    made = {FraudKind.FORK: encode(prove_fork(SPACE, second, other))}
+    for kind, slot in (
+        (FraudKind.CHECKPOINT, (4).to_bytes(8)),
+        (FraudKind.TASK_RESULT, b"t" * 32),
+        (FraudKind.EPOCH, (1).to_bytes(8)),
+    ):
+        one, two = (Statement(1, kind, SPACE, LOG, seq, slot, bytes([seq]) * 32) for seq in (5, 9))
+        made[kind] = encode(prove_contradiction(one, sign_statement(SIGNER, one), two, sign_statement(SIGNER, two)))
+    return made
+
+
+def test_batches() -> None:
+    whole, headers = write_batch(forks()), write_batch(forks(), payloads=False)
+    assert read_batch(SPACE, whole).entries == forks()
+    assert read_batch(SPACE, headers).entries == [entry.without_payload() for entry in forks()]
+    actual: dict[str, Json] = {
+        "space": SPACE.hex(),
+        "ids": [entry.id.hex() for entry in forks()],
+        "batch": whole.hex(),
+        "headers": headers.hex(),
+        "empty": write_batch([]).hex(),
+    }
+    assert golden("crdt-batches", actual) == actual
+
+
+def test_fraud_proofs_and_checkpoints() -> None:
+    """The device's signature is that of the deterministic provider of `simnet`; only its place is fixed here."""
+    device_signer = device("beta", 2).signer
+    signed = sign_checkpoint(SPACE, SIGNER, device_signer, 9, checkpoint(4))
+    assert decode(SignedCheckpoint, encode(signed), 10_000) == signed
+    statement = statement_of(SPACE, LOG, 9, checkpoint(4))
+    for kind, proof in proofs().items():
+        assert read_proof(SPACE, proof).kind is kind
+    actual: dict[str, Json] = {
+        "space": SPACE.hex(),
+        "log": LOG.hex(),
+        "proofs": {str(int(kind)): proof.hex() for kind, proof in proofs().items()},
+        "convicted_at": {str(int(kind)): read_proof(SPACE, proof).seq for kind, proof in proofs().items()},
+        "keys": {str(int(kind)): read_proof(SPACE, proof).key.hex() for kind, proof in proofs().items()},
+        "first_checkpoint": encode(checkpoint(0)).hex(),
+        "checkpoint": encode(checkpoint(4)).hex(),
+        "content": checkpoint(4).content.hex(),
+        "statement": encode(statement).hex(),
+        "statement_id": statement_id(encode(statement)).hex(),
+        "log_signature": signed.log_signature.hex(),
+        "signed_checkpoint_begins": encode(signed)[:400].hex(),
+        "signed_checkpoint_bytes": len(encode(signed)),
+        "state_root": state_root(b"state").hex(),
+    }
+    assert golden("crdt-statements", actual) == actual
 
 
 def test_certificates() -> None:

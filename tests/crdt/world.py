@@ -1,21 +1,22 @@
 """One account with a few devices, and replicas of one space that exchange entries by hand."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, final
 
 from latticework.crdt import (
     ROLE_INTRODUCE,
-    ChunkRef,
+    Base,
+    Conviction,
     DeviceCertificate,
-    Directory,
+    DocOperations,
+    DocumentEditor,
+    Documents,
     Dot,
     Entry,
-    File,
-    Inline,
-    LocalOperation,
-    Moved,
-    Operation,
+    Filled,
+    Operations,
     Position,
     Roster,
     Shown,
@@ -23,15 +24,17 @@ from latticework.crdt import (
     SpaceEvent,
     SpaceReplica,
     Stored,
-    Symlink,
     Value,
+    Writer,
     Written,
     account_id,
     certificate_hash,
+    next_batch,
     operations_for,
 )
+from latticework.crdt.doc_ops import PutKey
 from latticework.simnet.providers import ModelSignatures
-from latticework.wire import AccountId, ChunkId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
+from latticework.wire import AccountId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
 from latticework.wire.signing import Ed25519Signer
 
 SIGNATURES: Final = ModelSignatures()
@@ -52,19 +55,37 @@ class PlainCipher:
 
 @final
 class MemoryPositions:
-    """Admitted entries by id, as the store of a node knows them."""
+    """Admitted entries in admission order, as the store of a node knows them."""
 
     def __init__(self) -> None:
-        self.known: dict[EntryId, Position] = {}
+        self.by_id: dict[EntryId, Entry] = {}
+        self._by_log: dict[LogId, list[EntryId]] = {}
+
+    @property
+    def entries(self) -> list[Entry]:
+        return list(self.by_id.values())
+
+    @property
+    def known(self) -> dict[EntryId, Position]:
+        return {entry: Position(e.body.author, e.body.seq, e.body.hlc) for entry, e in self.by_id.items()}
 
     def position(self, entry: EntryId) -> Position | None:
-        return self.known.get(entry)
+        found = self.by_id.get(entry)
+        return None if found is None else Position(found.body.author, found.body.seq, found.body.hlc)
 
-    def entry_at(self, log: LogId, seq: int) -> EntryId | None:
-        return next((key for key, p in self.known.items() if (p.log, p.seq) == (log, seq)), None)
+    def entry(self, entry: EntryId) -> Entry | None:
+        return self.by_id.get(entry)
+
+    def entries_from(self, log: LogId, seq: int) -> Sequence[Entry]:
+        return [self.by_id[entry] for entry in self._by_log.get(log, ()) if self.by_id[entry].body.seq >= seq]
 
     def remember(self, entry: Entry) -> None:
-        self.known[entry.id] = Position(entry.body.author, entry.body.seq, entry.body.hlc)
+        assert entry.id not in self.by_id, "admitted twice"
+        self.by_id[entry.id] = entry
+        self._by_log.setdefault(entry.body.author, []).append(entry.id)
+
+    def fill(self, entry: Entry) -> None:
+        self.by_id[entry.id] = entry
 
 
 @dataclass(frozen=True)
@@ -142,22 +163,57 @@ class Replica:
     roster: Roster
     now_us: int = NOW_US
     positions: MemoryPositions = field(default_factory=MemoryPositions)
-    entries: list[Entry] = field(default_factory=list[Entry])
+    proofs: list[bytes] = field(default_factory=list[bytes])
+    log: Ed25519Signer | None = None
+    base: Base | None = None
     space: SpaceReplica = field(init=False)
 
     def __post_init__(self) -> None:
-        self.space = SpaceReplica(SPACE, self.roster, SIGNATURES, PlainCipher(), self.positions)
+        self.space = self._fresh()
+
+    @property
+    def entries(self) -> list[Entry]:
+        return self.positions.entries
 
     @property
     def shown(self) -> dict[bytes, Shown]:
-        return self.space.tree.shown
+        return self.space.projection.tree.shown
+
+    @property
+    def writer(self) -> Writer:
+        return Writer(self.log or self.device.log, self.device.id, self.device.signer)
+
+    def open_new_log(self) -> None:
+        """What a node does whose log is convicted."""
+        self.log = Ed25519Signer(hashlib.sha256((self.log or self.device.log).public).digest())
+
+    def put(self, operations: Operations) -> list[Entry]:
+        """Write one entry, and what it needs."""
+        self.now_us += 1_000_000
+        entries, _ = self.space.write(self.writer, operations, self.now_us)
+        self._keep(entries)
+        return entries
+
+    def say(self, words: bytes) -> list[Entry]:
+        """Write something that shows in `visible`."""
+        return self.put(edit(words))
+
+    def checkpoint(self) -> tuple[list[Entry], Base]:
+        self.now_us += 1_000_000
+        entries, snapshot = self.space.write_checkpoint(self.writer, self.now_us)
+        self._keep(entries)
+        return entries, Base(entries[-1].id, snapshot)
 
     def write(self, *operations: Operation) -> list[Entry]:
-        self.now_us += 1_000_000
-        stored = self.space.write(self.device.log, self.device.signer, self.device.id, operations, self.now_us)
-        for event in stored:
-            self._keep(event)
-        return [event.entry for event in stored]
+        """Write operations of the tree, in as many entries as they need."""
+        written: list[Entry] = []
+        ends: list[tuple[int, EntryId]] = []
+        while (batch := next_batch(operations, ends)) is not None:
+            content, end = batch
+            entries = self.put(content)
+            written += entries
+            ends.append((end, entries[-1].id))
+        return written
 
     def seen(self, path: bytes) -> tuple[Dot, ...]:
         """What a user who looks at `path` sees there."""
@@ -165,7 +221,7 @@ class Replica:
         return () if shown is None else shown.dots
 
     def do(self, *changes: LocalOperation) -> list[Entry]:
-        return self.write(*operations_for(self.space.tree, changes))
+        return self.write(*operations_for(self.space.projection.tree, changes))
 
     def change(self, *changes: tuple[bytes, Value | None]) -> list[Entry]:
         """What a scan of the folder publishes when a user who saw the tree as it is made `changes` at once."""
@@ -176,57 +232,74 @@ class Replica:
         return self.do(*(Moved(old, new, self.seen(old)) for old, new in moves))
 
     def receive(self, entry: Entry, sender: bytes = b"peer") -> list[SpaceEvent]:
-        events = self.space.receive(entry, sender, self.now_us)
-        for event in events:
-            if isinstance(event, Stored):
-                self._keep(event)
-        return events
+        return self.take([entry], sender)
 
-    def receive_all(self, entries: Sequence[Entry]) -> None:
+    def receive_all(self, entries: Sequence[Entry], sender: bytes = b"peer") -> None:
         for entry in entries:
-            self.receive(entry)
+            self.take([entry], sender)
+
+    def take(self, entries: Sequence[Entry], sender: bytes = b"peer") -> list[SpaceEvent]:
+        """Receive entries as one batch."""
+        return self._after(self.space.receive([(entry, sender) for entry in entries], self.now_us))
+
+    def take_proof(self, proof: bytes) -> list[SpaceEvent]:
+        return self._after(self.space.take_proof(proof))
+
+    def restart(self) -> None:
+        """Crash, and start from what is stored."""
+        self.space = self._fresh()
+        found = self.space.load(self.positions.entries, self.proofs, self.base)
+        self.proofs += [conviction.proof for conviction in found]
 
     def replayed(self, entries: Sequence[Entry]) -> "Replica":
-        """A fresh replica that restores `entries`, as after a start."""
-        other = Replica(self.device, self.roster, self.now_us)
+        """A fresh replica that loads `entries`, as after a start."""
+        other = Replica(self.device, self.roster, self.now_us, proofs=list(self.proofs))
         for entry in entries:
-            other.space.restore(entry)
             other.positions.remember(entry)
-            other.entries.append(entry)
+        other.restart()
         return other
 
-    def _keep(self, event: Stored) -> None:
-        self.positions.remember(event.entry)
-        self.entries.append(event.entry)
+    def _fresh(self) -> SpaceReplica:
+        return SpaceReplica(SPACE, self.roster, SIGNATURES, PlainCipher(), self.positions)
+
+    def _after(self, events: list[SpaceEvent]) -> list[SpaceEvent]:
+        for event in events:
+            match event:
+                case Stored(entry):
+                    self.positions.remember(entry)
+                case Filled(entry):
+                    self.positions.fill(entry)
+                case Conviction():
+                    self.proofs.append(event.proof)
+                case _:
+                    pass
+        self.space.logs.committed()
+        return events
+
+    def _keep(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.positions.remember(entry)
+        self.space.logs.committed()
 
 
-def exchange(*replicas: Replica) -> None:
-    """Everyone gets everything, in causal order."""
-    for source in replicas:
-        for target in replicas:
-            if source is not target:
-                target.now_us = max(target.now_us, source.now_us)
-                target.receive_all(list(source.entries))
+def edit(words: bytes) -> Operations:
+    """Operations that `visible` shows: a key of its own for each of `words`."""
+    editor = DocumentEditor(Documents(), "d")
+    editor.put((words.hex(),), words)
+    return editor.operations()
 
 
-def text(content: bytes) -> File:
-    """A file with this content, mtime apart."""
-    chunk = ChunkRef(ChunkId(content.ljust(32, b"\0")), bytes(32), len(content))
-    return File(len(content), 0, executable=False, content=Inline((chunk,)))
+def visible(replica: Replica) -> object:
+    """What a person sees of the documents."""
+    documents = replica.space.projection.documents
+    return {name: documents.document(name).json() for name in documents.names()}
 
 
-def content_of(value: Value | None) -> bytes:
-    match value:
-        case File(content=Inline((chunk,))):
-            return chunk.id.rstrip(b"\0")
-        case Directory():
-            return b"<directory>"
-        case Symlink(target):
-            return b"->" + target
-        case _:
-            return b"<deleted>"
-
-
-def tree(replica: Replica) -> dict[bytes, bytes]:
-    """Content by visible path."""
-    return {path: content_of(shown.value) for path, shown in replica.shown.items()}
+def effective(replica: Replica, entry: Entry) -> bool:
+    """True if what the entry wrote shows."""
+    content = replica.space.payload(entry)
+    assert isinstance(content, DocOperations)
+    (put,) = content.operations
+    assert isinstance(put, PutKey)
+    shown = replica.space.projection.documents.document(content.document).json()
+    return put.key in shown

@@ -56,8 +56,8 @@ async def test_two_branches_told_to_two_devices_convict_the_log_and_are_containe
     assert int(str(fork["void"])) >= 6, "two documents and a file on either branch"
     assert await document(one, "notes") == {"honest": HONEST}
     assert await document(one, "after") == {"one": 1, "two": 1}
-    # assert {b"content of three", b"content of three-twin"} <= contents(one.folder), "voided files are kept as copies"
-    # await export_and_verify(one, tmp_path / "evidence")
+    assert {b"content of three", b"content of three-twin"} <= contents(one.folder), "voided files are kept as copies"
+    await export_and_verify(one, tmp_path / "evidence")
 
     # The twins come back, and still take no proof.
     await launch(twins.left)
