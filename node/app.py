@@ -56,7 +56,8 @@ from .params import PREKEY_CHECK_S
 from .peers import Peers
 from .plain import PlainPeers
 from .runner import Shelves, SpaceRunner, World
-from .space import Space, SpaceIdentity
+from .space import Space
+from .space_ports import SpaceIdentity
 from .spread import Spread
 from .state import KnownDevice, NodeState, StateStore
 

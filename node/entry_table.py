@@ -30,6 +30,7 @@ CREATE TABLE entry(i INTEGER PRIMARY KEY, h8 INTEGER NOT NULL, log INTEGER NOT N
   hlc INTEGER NOT NULL, lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL, envelope BLOB NOT NULL);
 CREATE INDEX entry_h8 ON entry(h8);
 CREATE INDEX entry_place ON entry(log, seq);
+CREATE INDEX entry_unchecked ON entry(i) WHERE checked=0;
 CREATE TABLE proof(log BLOB PRIMARY KEY, seq INTEGER NOT NULL, proof BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE base(n INTEGER PRIMARY KEY, checkpoint BLOB NOT NULL, snapshot BLOB NOT NULL);
 """
@@ -103,6 +104,26 @@ class EntryTable:
             ],
         )
 
+    def unchecked(self, count: int) -> list[Entry]:
+        """The first entries whose signature was not checked."""
+        rows = self._db.execute(
+            "SELECT id, envelope FROM entry WHERE checked=0 ORDER BY i LIMIT ?", (count,)
+        ).fetchall()
+        return [self._read(cast("bytes", identifier), cast("bytes", envelope)) for identifier, envelope in rows]
+
+    def mark_checked(self, ids: Sequence[EntryId]) -> None:
+        """Their signatures verify."""
+        self._db.executemany("UPDATE entry SET checked=1 WHERE h8=? AND id=?", [(_h8(entry), entry) for entry in ids])
+
+    def drop(self, ids: Collection[EntryId]) -> int:
+        """Delete entries and all that depend on them; how many."""
+        dropped = set(ids)
+        for entry in self.all():
+            if entry.body.prev in dropped or not dropped.isdisjoint(entry.body.deps):
+                dropped.add(entry.id)
+        self._db.executemany("DELETE FROM entry WHERE h8=? AND id=?", [(_h8(entry), entry) for entry in dropped])
+        return len(dropped)
+
     def fill(self, entry: Entry) -> None:
         """Put a payload into an entry that lacks it."""
         self._db.execute(
@@ -155,7 +176,7 @@ class EntryTable:
         )
         found: list[Entry] = []
         size = 0
-        wrong: set[LogId] = set()
+        untold: set[LogId] = set()
         rows = db.execute(
             "SELECT i, id, envelope, checked FROM entry JOIN temp.wanted w ON w.log=entry.log"
             " WHERE i>? AND seq BETWEEN w.first AND w.last ORDER BY i",
@@ -163,10 +184,8 @@ class EntryTable:
         )
         for index, identifier, envelope, checked in rows:
             entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
-            if entry.body.author in wrong:
-                continue
-            if not checked and not signature_verifies(entry):
-                wrong.add(entry.body.author)
+            if not checked or entry.body.author in untold:
+                untold.add(entry.body.author)
                 continue
             found.append(entry)
             size += len(cast("bytes", envelope))

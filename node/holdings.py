@@ -18,7 +18,8 @@ from .documents import Changes
 from .folders.ports import ChunkFetcher
 from .folders.root import FolderRoot
 from .runner import SpaceHub, SpaceRunner, World
-from .space import Space, SpaceIdentity
+from .space import Space
+from .space_ports import SpaceIdentity
 from .state import KnownSpace
 
 MAX_SPACE_NAME_BYTES = 255

@@ -25,6 +25,7 @@ class MemoryStore:
         self._pieces: dict[bytes, tuple[Piece, ...]] = {}
         self._proofs: dict[LogId, Conviction] = {}
         self._base: Base | None = None
+        self._unchecked: dict[EntryId, None] = {}
 
     def new_log(self, nonce: bytes) -> None:
         self.log_nonce = nonce
@@ -54,7 +55,9 @@ class MemoryStore:
 
     def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange | DiskMoves], *, durable: bool) -> None:
         del durable
-        for entry, _ in entries:
+        for entry, checked in entries:
+            if not checked:
+                self._unchecked[entry.id] = None
             self._entries[entry.id] = entry
             self._order.append(entry.id)
             self._logs.setdefault(entry.body.author, []).append(entry.id)
@@ -69,6 +72,25 @@ class MemoryStore:
                 self._rows[change.path] = change.row
                 if change.pieces is not None:
                     self._pieces[change.path] = tuple(change.pieces)
+
+    def unchecked(self, count: int) -> list[Entry]:
+        return [self._entries[identifier] for identifier in list(self._unchecked)[:count]]
+
+    def mark_checked(self, ids: Sequence[EntryId]) -> None:
+        for identifier in ids:
+            self._unchecked.pop(identifier, None)
+
+    def drop(self, ids: Collection[EntryId]) -> int:
+        dropped = set(ids)
+        for identifier in self._order:
+            body = self._entries[identifier].body
+            if body.prev in dropped or not dropped.isdisjoint(body.deps):
+                dropped.add(identifier)
+        self._order = [identifier for identifier in self._order if identifier not in dropped]
+        for identifier in dropped:
+            self._logs[self._entries.pop(identifier).body.author].remove(identifier)
+            self._unchecked.pop(identifier, None)
+        return len(dropped)
 
     def fill(self, entry: Entry) -> None:
         self._entries[entry.id] = entry
@@ -105,6 +127,9 @@ class MemoryStore:
             entry = self._entries[self._order[index]]
             first, last = wanted.get(entry.body.author, (1, 0))
             if first <= entry.body.seq <= last:
+                if entry.id in self._unchecked:
+                    del wanted[entry.body.author]
+                    continue
                 found.append(entry)
                 size += len(entry.envelope.payload or b"") + 256
                 if size >= max_bytes:

@@ -65,3 +65,9 @@ FIRST_CONTACT_S = 10.0
 """How long a space that is new here is waited for: to be offered, and to be told what is in it."""
 OFFER_WAIT_S = 2.0
 """How long a device waits to hear of a space before it makes one of that name; chosen here."""
+CHAIN_MODE_BYTES = 256 << 10
+"""From this size on a batch's runs are checked by their last signature first, the rest right after; chosen here."""
+SIGNATURES_PER_HOP = 1024
+"""Signatures checked in one thread hop: about 50 ms."""
+SIGNATURES_AFTER_S = 0.02
+"""A space that nothing was asked of for so long goes on checking signatures."""

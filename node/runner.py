@@ -36,7 +36,8 @@ from .folders.ports import ChunkFetcher, Watcher
 from .folders.serve import ChunkSource
 from .groups import first_error
 from .params import CHECKPOINT_LOOK_S, RETRY_LAST_S
-from .space import Space, SpaceIdentity
+from .space import Space
+from .space_ports import SpaceIdentity
 from .spread import Spread
 from .store import SpaceStore, StoreCorruptError
 from .upkeep import say_checkpoint, uncovered

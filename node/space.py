@@ -6,9 +6,8 @@ the frontier that peers are told, is brought up to date only after the commit.
 
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, assert_never, final
+from typing import assert_never, final
 
 import trio
 
@@ -44,7 +43,6 @@ from latticework.wire import (
     MalformedError,
     Rng,
     SignatureProvider,
-    Signer,
     SpaceId,
     StoreError,
     Threads,
@@ -55,37 +53,11 @@ from latticework.wire.signing import Ed25519Signer
 from .folders.ports import NO_MOVES, LocalChange, LocalMoves
 from .local_changes import operations_of, row_after, rows_after_moves
 from .owner import Owner
+from .params import CHAIN_MODE_BYTES, SIGNATURES_AFTER_S
 from .rows import rebased
+from .signatures import PendingSignatures
+from .space_ports import SpaceIdentity, SpaceListener
 from .store import DiskChange, DiskMoves, Incoming, Row, SpaceStore, StoreCorruptError
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceIdentity:
-    """Who writes in this space on this device."""
-
-    device: DeviceId
-    signer: Signer
-    log_secret: bytes
-
-
-class SpaceListener(Protocol):
-    """Who hears what happens in a space; called by its owner between awaits."""
-
-    def changed(self, changes: Changes) -> None:
-        """Visible paths or documents changed."""
-        ...
-
-    def admitted(self, entries: Sequence[Entry], *, own: bool) -> None:
-        """Entries were committed."""
-        ...
-
-    def convicted(self, conviction: Conviction) -> None:
-        """A log is proven to have equivocated; the proof is stored."""
-        ...
-
-    def missing(self, ids: Sequence[EntryId], sender: bytes) -> None:
-        """Entries of `sender` wait for these."""
-        ...
 
 
 @final
@@ -117,6 +89,7 @@ class Space:
         self._threads = threads
         self._listener = listener
         self._owner = Owner(self._failed)
+        self._signatures_due = PendingSignatures(store, threads)
         self.heads: dict[LogId, Head] = {}
         self.proofs: dict[bytes, bytes] = {}
         self.refused: dict[str, int] = {}
@@ -182,7 +155,7 @@ class Space:
 
     async def run(self) -> None:
         """Own the replica until cancelled; whoever still waits then hears that the space is closed."""
-        await self._owner.run(self._offer_due, lambda: 1.0 if self._replica.logs.waiting_count() else math.inf)
+        await self._owner.run(self._idle, self._idle_after_s)
 
     async def publish(
         self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves = NO_MOVES
@@ -245,6 +218,7 @@ class Space:
     async def _do_publish(
         self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves
     ) -> dict[bytes, Row | None]:
+        await self._check_signatures()
         written, changed = self._write(operations_of(self.tree, changes, rows, moves))
         result: dict[bytes, Row | None] = {}
         disk: list[DiskChange | DiskMoves] = []
@@ -278,6 +252,7 @@ class Space:
         return written, changes
 
     async def _do_edit(self, make: Callable[[Documents], DocOperations | None]) -> EntryId | None:
+        await self._check_signatures()
         operations = make(self.documents)
         if operations is None:
             return None
@@ -288,22 +263,35 @@ class Space:
 
     async def _do_receive(self, batch: bytes, sender: bytes) -> int:
         run = await self._threads.run(partial(self._parse, batch))
+        self._signatures_due.note(run.unchecked)
         incoming = [(entry, sender) for entry in run.entries]
-        return await self._take(self._replica.receive(incoming, self._clock.now_us()), sender, run.unchecked)
+        return await self._take(self._replica.receive(incoming, self._clock.now_us()), sender)
 
     def _parse(self, batch: bytes) -> Run:
-        return read_batch(self.id, batch, chain=True)
+        return read_batch(self.id, batch, chain=len(batch) >= CHAIN_MODE_BYTES)
 
-    async def _offer_due(self) -> None:
+    async def _check_signatures(self) -> None:
+        """Before anything of ours depends on an entry, its own signature is checked."""
+        if await self._signatures_due.check():
+            await self.reload()
+
+    def _idle_after_s(self) -> float:
+        if self._signatures_due.any_stored:
+            return SIGNATURES_AFTER_S
+        return 1.0 if self._replica.logs.waiting_count() else math.inf
+
+    async def _idle(self) -> None:
+        if await self._signatures_due.check(hops=1):
+            await self.reload()
         due = self._replica.logs.due(self._clock.now_us())
         if due:
-            await self._take(self._replica.receive(due, self._clock.now_us()), b"", frozenset())
+            await self._take(self._replica.receive(due, self._clock.now_us()), b"")
 
     async def _do_proofs(self, proofs: Sequence[bytes]) -> None:
         for proof in proofs:
-            await self._take(self._replica.take_proof(proof), b"", frozenset())
+            await self._take(self._replica.take_proof(proof), b"")
 
-    async def _take(self, events: Sequence[SpaceEvent], sender: bytes, unchecked: frozenset[EntryId]) -> int:
+    async def _take(self, events: Sequence[SpaceEvent], sender: bytes) -> int:
         stored: list[Entry] = []
         changes = Changes()
         convictions: list[Conviction] = []
@@ -324,7 +312,7 @@ class Space:
                 case _:
                     assert_never(event)
         if stored:
-            await self.commit([Incoming(e, e.id not in unchecked) for e in stored], [], durable=False)
+            await self.commit(self._signatures_due.incoming(stored), [], durable=False)
         for conviction in convictions:
             await self._convicted(conviction)
         if any(isinstance(event, Filled) for event in events) and self._replica.is_complete:

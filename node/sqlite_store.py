@@ -109,6 +109,18 @@ class SqliteStore:
                 else:
                     self._apply(change)
 
+    def unchecked(self, count: int) -> list[Entry]:
+        with self._lock, self._translated():
+            return self._table.unchecked(count)
+
+    def mark_checked(self, ids: Sequence[EntryId]) -> None:
+        with self._transaction(durable=False):
+            self._table.mark_checked(ids)
+
+    def drop(self, ids: Collection[EntryId]) -> int:
+        with self._transaction(durable=True):
+            return self._table.drop(ids)
+
     def fill(self, entry: Entry) -> None:
         with self._transaction(durable=False):
             self._table.fill(entry)

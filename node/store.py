@@ -131,6 +131,18 @@ class SpaceStore(Protocol):
         """
         ...
 
+    def unchecked(self, count: int) -> list[Entry]:
+        """The first `count` entries whose own signature was not checked, in admission order."""
+        ...
+
+    def mark_checked(self, ids: Sequence[EntryId]) -> None:
+        """The signatures of these entries verify."""
+        ...
+
+    def drop(self, ids: Collection[EntryId]) -> int:
+        """Delete these entries and all that depend on them; how many."""
+        ...
+
     def fill(self, entry: Entry) -> None:
         """Give a stored entry the payload that it lacked."""
         ...
@@ -158,8 +170,7 @@ class SpaceStore(Protocol):
     def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[Entry], int | None]:
         """Entries of `ranges` in admission order from cursor `after` (0 first), and the next cursor or None.
 
-        Signatures that were not checked when the entry came are checked now; a log whose author signed wrongly there is
-        served only up to that entry.
+        Of a log with an entry whose signature was not checked yet, nothing from there on is served.
         """
         ...
 

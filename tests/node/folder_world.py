@@ -34,7 +34,8 @@ from latticework.node.folders.root import FolderRoot
 from latticework.node.folders.serve import ChunkSource
 from latticework.node.folders.watch import NoWatcher
 from latticework.node.memory_store import MemoryStore
-from latticework.node.space import Space, SpaceIdentity
+from latticework.node.space import Space
+from latticework.node.space_ports import SpaceIdentity
 from latticework.node.store import Incoming
 from latticework.simnet import InlineThreads, KeyedRng
 from latticework.simnet.providers import ModelKem, ModelSignatures

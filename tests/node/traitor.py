@@ -8,22 +8,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latticework.crdt import Changes, Conviction, Entry, Operation, Roster
+from latticework.crdt.statements import FraudKind, prove_fork
 from latticework.handshake import MlKem1024, SealedFileVault, load_keys
 from latticework.handshake.epochs import SpaceKeys
 from latticework.node.account import space_of
 from latticework.node.identity import open_identity
-from latticework.node.space import Space, SpaceIdentity
+from latticework.node.space import Space
+from latticework.node.space_ports import SpaceIdentity
 from latticework.node.sqlite_store import SqliteStore
 from latticework.node.state import NodeState, StateFile
 from latticework.node.store import Incoming
 from latticework.node.system import SystemClock, SystemRng, WorkerThreads
-from latticework.wire import EntryId, SpaceId
+from latticework.wire import EntryId, SpaceId, encode
 from latticework.wire.signing import CompositeSignatures
 
 from .devices import Device
 
 SHAMELESS = [sys.executable, str(Path(__file__).with_name("shameless.py"))]
 """Before the command of a node: it takes no proof against anybody, itself included."""
+SLANDEROUS = [sys.executable, str(Path(__file__).with_name("slanderous.py"))]
+"""Before the command of a node: it sends proofs against others that prove nothing."""
 
 
 class _Nobody:
@@ -124,6 +128,18 @@ def begin_anew(device: Device) -> None:
     for suffix in ("", "-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
     SqliteStore(database, _space(device), nonce).close()
+
+
+def accuse(device: Device, other: Device) -> None:
+    """Give `device` the proof that the first entry of its log is another one in the home `other`; both are stopped."""
+    with opened(other) as there:
+        log = there.own_log
+        (branch,) = [entry for entry in there.store.entries_from(log, 0) if entry.body.seq == 0]
+    with opened(device) as space:
+        assert space.own_log == log
+        (mine,) = [entry for entry in space.store.entries_from(log, 0) if entry.body.seq == 0]
+        proof = encode(prove_fork(space.id, mine, branch))
+        space.store.keep_proof(Conviction(log, 0, FraudKind.FORK, proof))
 
 
 @dataclass(frozen=True)
