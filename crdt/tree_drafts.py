@@ -82,8 +82,7 @@ class _Draft:
             self._keep_copies(change.old, change.seen)
         for node, dots in nodes.items():
             if self._is_whole(node, dots):
-                replaced = [dot for dot in node.live_moves() if dot in dots]
-                self.operations.append(Move(_ref(node), parent, name, _refs(replaced)))
+                self._move(node, parent, name, dots)
                 if node.is_directory:
                     self._directories.setdefault(change.new, _ref(node))
             else:
@@ -166,9 +165,12 @@ class _Draft:
         return node.is_directory or len({version.dot in dots for version in node.contents()}) < 2
 
     def _move_to(self, node: Node, path: bytes, seen: Collection[Dot]) -> None:
-        parent = self._parent(path, ())
+        self._move(node, self._parent(path, ()), _name(path), seen)
+
+    def _move(self, node: Node, parent: Ref | None, name: bytes, seen: Collection[Dot]) -> None:
         replaced = [dot for dot in node.live_moves() if dot in seen]
-        self.operations.append(Move(_ref(node), parent, _name(path), _refs(replaced)))
+        contents = [] if node.is_directory else [dot for dot in seen if node.has_contained(dot)]
+        self.operations.append(Move(_ref(node), parent, name, _refs(replaced), _refs(contents)))
 
     def _remove(self, node: Node, dots: tuple[Dot, ...]) -> None:
         for start in range(0, len(dots), MAX_REPLACES):

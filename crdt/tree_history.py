@@ -118,13 +118,13 @@ class TreeHistory:
             match operation:
                 case Make():
                     node.has_effect = effect
-                case Move(_, parent, name, replaces):
+                case Move(_, parent, name, replaces, contents):
                     order = (applied.hlc, entry, index)
                     if effect:
                         changes.added.append(Placing(order, node, self._directory(parent, entry), name))
                     else:
                         changes.removed.append(order)
-                    node.move(dot, effect=effect)
+                    node.move(dot, _dots(contents, entry), effect=effect)
                     node.cover(_dots(replaces, entry), effect=effect)
                 case Write(_, value, replaces):
                     dots = _dots(replaces, entry)

@@ -3,7 +3,7 @@
 Content is a multi-value register: a write lists the contents it replaces, and what was written concurrently stays
 beside it. Existence is by observed remove: every make, write and move of a node is a *presence*, a removal takes away
 those that its author had seen, and a node lives while one is left. So an edit or a move that meets a concurrent
-removal wins.
+removal wins; and as a content that was removed may be gone from every disk, a move says which ones its author has.
 
 What a voided entry did has no effect, except that the nodes it made keep their kind and their place: honest operations
 may stand on them, and must not be lost with them. Such a node is not shown by itself.
@@ -32,7 +32,8 @@ class _History:
     """What happened to a node after it was made; most nodes have none. Counts are of operations that have effect."""
 
     writes: dict[Dot, Version] = field(default_factory=dict[Dot, Version])
-    moves: dict[Dot, None] = field(default_factory=dict[Dot, None])
+    moves: dict[Dot, tuple[Dot, ...]] = field(default_factory=dict[Dot, tuple[Dot, ...]])
+    """Moves with the contents that their authors had."""
     replaced: dict[Dot, int] = field(default_factory=dict[Dot, int])
     """Contents that a later content stands for."""
     covered: dict[Dot, int] = field(default_factory=dict[Dot, int])
@@ -64,22 +65,28 @@ class Node:
         return self.made is not None and isinstance(self.made.value, Directory)
 
     def contents(self) -> list[Version]:
-        """What it contains, empty when it does not live. A content that was removed counts where a move saved it."""
+        """What it contains, empty when it does not live. Where a move alone keeps it alive, what its author had."""
         history = self._history
         made = self.made
         if made is None:
             return []
         if history is None:
             return [made] if self.has_effect else []
-        current = [made] if self.has_effect and made.dot not in history.replaced else []
         directory = self.is_directory
-        current += [
-            version
-            for version in history.writes.values()
-            if isinstance(version.value, Directory) == directory and version.dot not in history.replaced
-        ]
+        versions = [made] if self.has_effect else []
+        versions += [v for v in history.writes.values() if isinstance(v.value, Directory) == directory]
+        current = [version for version in versions if version.dot not in history.replaced]
         kept = [version for version in current if version.dot not in history.covered]
-        return kept or (current if self.live_moves() else [])
+        if kept:
+            return kept
+        moves = self.live_moves()
+        had = {dot for move in moves for dot in history.moves[move]}
+        return ([version for version in versions if version.dot in had] or current) if moves else []
+
+    def has_contained(self, dot: Dot) -> bool:
+        """True for a content of this node, also a former one."""
+        made, history = self.made, self._history
+        return (made is not None and made.dot == dot) or (history is not None and dot in history.writes)
 
     def live_moves(self) -> list[Dot]:
         """The moves that keep it alive."""
@@ -94,11 +101,11 @@ class Node:
         else:
             del writes[version.dot]
 
-    def move(self, dot: Dot, *, effect: bool) -> None:
-        """A move begins, or ceases, to keep it alive."""
+    def move(self, dot: Dot, contents: tuple[Dot, ...], *, effect: bool) -> None:
+        """A move by somebody who had `contents` begins, or ceases, to keep it alive."""
         moves = self._changed().moves
         if effect:
-            moves[dot] = None
+            moves[dot] = contents
         else:
             del moves[dot]
 

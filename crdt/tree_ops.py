@@ -56,13 +56,15 @@ class Make:
 class Move:
     """`node`, with everything beneath it, is now called `name` in the directory `parent`.
 
-    `replaces` are the earlier moves of the node that its author had seen.
+    `replaces` are the earlier moves of the node that its author had seen, `contents` what it contained for him: that
+    comes back where all contents were removed meanwhile, for he has it.
     """
 
     node: Annotated[Ref, Nested(Ref)]
     parent: Annotated[Ref | None, Nullable(Nested(Ref))]
     name: Annotated[bytes, Bytes(maximum=MAX_PATH_BYTES)]
     replaces: Annotated[tuple[Ref, ...], _Refs]
+    contents: Annotated[tuple[Ref, ...], _Refs] = ()
 
 
 @record("write", tag=3)
@@ -123,7 +125,7 @@ def _size(operation: Operation) -> int:
         case Make():
             return len(operation.name) + 400
         case Move():
-            return len(operation.name) + 36 * len(operation.replaces) + 100
+            return len(operation.name) + 36 * (len(operation.replaces) + len(operation.contents)) + 100
         case Write():
             return 36 * len(operation.replaces) + 400
         case Remove():
@@ -150,8 +152,8 @@ def _placed(operation: Operation, start: int, places: Sequence[tuple[int, EntryI
             return operation if operation.parent is None else replace(operation, parent=named(operation.parent))
         case Move():
             parent = None if operation.parent is None else named(operation.parent)
-            replaced = tuple(named(ref) for ref in operation.replaces)
-            return replace(operation, node=named(operation.node), parent=parent, replaces=replaced)
+            replaced, contents = (tuple(map(named, refs)) for refs in (operation.replaces, operation.contents))
+            return Move(named(operation.node), parent, operation.name, replaced, contents)
         case Write():
             return replace(
                 operation, node=named(operation.node), replaces=tuple(named(ref) for ref in operation.replaces)

@@ -58,7 +58,7 @@ from .plain import PlainPeers
 from .runner import Shelves, SpaceRunner, World
 from .space import Space
 from .space_ports import SpaceIdentity
-from .spread import Spread
+from .spread import Spread, own_record
 from .state import KnownDevice, NodeState, StateStore
 
 _log = logging.getLogger(__name__)
@@ -170,6 +170,10 @@ class Node:
     def transport_key(self) -> bytes:
         """The Ed25519 key behind the PeerId of this run."""
         return self._transport.public
+
+    def signed_record(self, addresses: tuple[Multiaddr, ...]) -> bytes:
+        """Where we listen, signed by the transport key."""
+        return own_record(self._transport, self._around.clock, addresses)
 
     @property
     def roster(self) -> Roster:

@@ -60,6 +60,10 @@ class PeersHub(Hub, Protocol):
     def device(self) -> DeviceId: ...
     @property
     def transport_key(self) -> bytes: ...
+    def signed_record(self, addresses: tuple[Multiaddr, ...]) -> bytes:
+        """Where we listen, in a record signed by the transport key."""
+        ...
+
     def chunk_source(self, space: SpaceId) -> ChunkSource | None:
         """Where the chunks of a space are served from."""
         ...
@@ -334,7 +338,8 @@ class Peers:
         await self._hub.pair_inbound(connection, stream)
 
     def _identity(self, connection: Connection) -> Identity:
-        return Identity(self._hub.transport_key, self._agent, PQX_PROTOCOLS, self.listening, connection.address)
+        signed = self._hub.signed_record(self.listening)
+        return Identity(self._hub.transport_key, self._agent, PQX_PROTOCOLS, self.listening, connection.address, signed)
 
     def _replaces(self, device: DeviceId, *, outbound: bool) -> bool:
         """Whether a new connection takes the place of the link that stands."""
@@ -379,6 +384,8 @@ class Peers:
                 async with await connection.open_stream([IDENTIFY_PROTOCOL]) as stream:
                     identity = await request_identify(stream, connection.transport_key)
             self._hub.learned_addresses(device, identity.addresses)
+            if identity.signed_record:
+                self._gossip.learn_record(PeerId.of_key(connection.transport_key), identity.signed_record)
         except (PeerError, trio.TooSlowError) as error:
             _log.debug("identify failed peer=%s: %s", short(device), error)
 

@@ -13,8 +13,9 @@ from typing import Final, final
 import trio
 
 from latticework.crdt import Entry, write_batch
-from latticework.transport import Gossip, PeerId, Validate, Verdict
-from latticework.wire import DeviceId, Label, LocalError, SpaceId, StoreError, short
+from latticework.transport import Gossip, Multiaddr, PeerId, PeerRecord, Validate, Verdict, seal_peer_record
+from latticework.wire import Clock, DeviceId, Label, LocalError, SpaceId, StoreError, short
+from latticework.wire.signing import Ed25519Signer
 
 from .params import GOSSIP_BATCH_BYTES, GOSSIP_QUEUE
 from .space import Space
@@ -25,6 +26,11 @@ _log = logging.getLogger(__name__)
 def topic_of(space: SpaceId) -> str:
     """The topic of a space: 32 hexadecimal digits of SHA-256 over a label and its id."""
     return hashlib.sha256(Label.SPACE_TOPIC.value + space).hexdigest()[:32]
+
+
+def own_record(signer: Ed25519Signer, clock: Clock, addresses: tuple[Multiaddr, ...]) -> bytes:
+    """Where we listen, signed by the transport key; numbered by the clock, so that a newer record wins."""
+    return seal_peer_record(signer, PeerRecord(PeerId.of_key(signer.public), clock.now_us(), addresses))
 
 
 @final

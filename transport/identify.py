@@ -30,13 +30,17 @@ _PROTOCOL_VERSION: Final = "latticework/1"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a peer says of itself; `transport_key` is its 32-byte Ed25519 key, `observed` our address as it sees it."""
+    """What a peer says of itself; `transport_key` is its 32-byte Ed25519 key, `observed` our address as it sees it.
+
+    `signed_record` is a peer record in its signed envelope (`signed_envelope`), or empty; it is not checked here.
+    """
 
     transport_key: bytes
     agent: str
     protocols: tuple[str, ...]
     addresses: tuple[Multiaddr, ...]
     observed: Multiaddr | None
+    signed_record: bytes = b""
 
 
 def encode_identity(identity: Identity) -> bytes:
@@ -50,6 +54,8 @@ def encode_identity(identity: Identity) -> bytes:
     )
     if identity.observed is not None:
         message.observed_addr = identity.observed.to_bytes()
+    if identity.signed_record:
+        message.signed_peer_record = identity.signed_record
     body = message.SerializeToString()
     return encode_varint(len(body)) + body
 
@@ -75,6 +81,7 @@ def decode_identity(body: bytes) -> Identity:
         protocols=tuple(message.protocols),
         addresses=_usable(message.listen_addrs),
         observed=observed[0] if observed else None,
+        signed_record=message.signed_peer_record,
     )
 
 

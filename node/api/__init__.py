@@ -10,8 +10,26 @@
 Everything is for trio. Reading is immediate and never waits; writing returns when the change is on the disk.
 """
 
-from ..documents import Counter, Doc, DocChange, List, Set, Text
+from latticework.crdt import Atom, Count, DocumentEditor, DocumentError, NoSuchPathError, WrongKindError
+
+from ..documents import Changes, Counter, Doc, DocChange, List, Set, Text
 from ..handles import Space
 from .node import Node
 
-__all__ = ["Counter", "Doc", "DocChange", "List", "Node", "Set", "Space", "Text"]
+__all__ = [
+    "Atom",
+    "Changes",
+    "Count",
+    "Counter",
+    "Doc",
+    "DocChange",
+    "DocumentEditor",
+    "DocumentError",
+    "List",
+    "NoSuchPathError",
+    "Node",
+    "Set",
+    "Space",
+    "Text",
+    "WrongKindError",
+]

@@ -132,6 +132,23 @@ def test_a_move_beats_a_concurrent_deletion_and_keeps_the_content() -> None:
     assert one.shown == two.shown == {}
 
 
+def test_a_move_brings_back_what_its_author_had_and_not_what_nobody_has_any_more() -> None:
+    one, two = replicas()
+    one.change((b"a", text(b"old")))
+    exchange(one, two)
+    one.change((b"a", text(b"new, and seen by nobody else")))
+    one.change((b"a", None))
+    two.move((b"a", b"b"))
+    exchange(one, two)
+    assert tree(one) == tree(two) == {b"b": b"old"}
+    one.change((b"b", text(b"newer")))
+    exchange(one, two)
+    assert tree(one) == tree(two) == {b"b": b"newer"}
+    one.change((b"b", None))
+    exchange(one, two)
+    assert one.shown == two.shown == {}
+
+
 def test_the_earlier_of_two_moves_beats_a_deletion_by_somebody_who_saw_the_later() -> None:
     one, two, three = replicas(3)
     one.change((b"a", text(b"old")))

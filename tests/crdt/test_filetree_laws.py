@@ -59,7 +59,7 @@ ref_lists = st.lists(refs, max_size=3).map(tuple)
 operations = st.one_of(
     st.builds(Make, parents, names, values),
     st.builds(Make, parents, names, values),
-    st.builds(Move, refs, parents, names, ref_lists),
+    st.builds(Move, refs, parents, names, ref_lists, ref_lists),
     st.builds(Write, refs, values, ref_lists),
     st.builds(Remove, refs, ref_lists),
 )
@@ -150,8 +150,12 @@ class Plainly:
         ]
         written += [(h, d, op.value) for h, d, op in self.effective if isinstance(op, Make) and d == node]
         current = [item for item in written if item[1] not in replaced]
-        moves = frozenset(d for _, d, op in on_node if isinstance(op, Move) and d not in covered)
-        alive = [item for item in current if item[1] not in covered] or (current if moves else [])
+        listed = [(d, op) for _, d, op in on_node if isinstance(op, Move) and d not in covered]
+        moves = frozenset(d for d, _ in listed)
+        had = {ref.dot(d.entry) for d, op in listed for ref in op.contents}
+        alive = [item for item in current if item[1] not in covered]
+        if moves and not alive:
+            alive = [item for item in written if item[1] in had] or current
         _, _, hlc, by = self.positions.get(node, (None, b"", -1, Dot(EntryId(bytes(32)), 0)))
         found: list[Content] = []
         for written_at, dot, value in alive:

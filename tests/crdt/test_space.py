@@ -10,12 +10,9 @@ from latticework.crdt import (
     LANE_DOCUMENTS,
     LANE_FILES,
     LANE_LOG,
-<<<<<<< /tmp/o.py
-=======
     LANE_MERGE,
     Changes,
     Conviction,
->>>>>>> /tmp/core/tests/crdt/test_space.py
     Entry,
     FileOperations,
     Filled,
@@ -32,7 +29,7 @@ from latticework.crdt import (
     certificate_hash,
     write_entry,
 )
-from latticework.crdt.params import MAX_DEPS
+from latticework.crdt.params import MAX_DEPS, MAX_OPS_PER_ENTRY
 from latticework.wire import (
     AccountId,
     DeviceId,
@@ -290,7 +287,6 @@ def test_a_wall_clock_that_stands_or_falls_back_still_gives_rising_entries() -> 
 
 
 @pytest.mark.unit
-<<<<<<< /tmp/o.py
 @pytest.mark.parametrize("count", [1, 200, MAX_OPS_PER_ENTRY + 1])
 def test_many_operations_are_split_into_entries_that_everyone_reads(count: int) -> None:
     one, two = replicas()
@@ -317,10 +313,7 @@ def test_operations_of_the_largest_paths_and_most_replacements_fit_into_entries(
 
 
 @pytest.mark.unit
-def test_restore_refuses_what_receive_would_refuse() -> None:
-=======
 def test_load_refuses_what_receive_would_refuse() -> None:
->>>>>>> /tmp/core/tests/crdt/test_space.py
     one, _ = replicas()
     with pytest.raises(MalformedError):
         one.space.load([opening(device("stranger", 50))], ())

@@ -24,23 +24,16 @@ from latticework.crdt import (
     Entry,
     File,
     FileOperations,
-<<<<<<< /tmp/o.py
     FileTree,
-=======
     FraudKind,
->>>>>>> /tmp/core/tests/crdt/test_vectors.py
     Inline,
     LogOpen,
     Make,
     ManifestRef,
-<<<<<<< /tmp/o.py
     Move,
     Ref,
     Remove,
-=======
-    Put,
     SignedCheckpoint,
->>>>>>> /tmp/core/tests/crdt/test_vectors.py
     SpaceGenesis,
     Statement,
     Symlink,
@@ -56,7 +49,6 @@ from latticework.crdt import (
     write_batch,
     write_entry,
 )
-from latticework.crdt import frontier as fs
 from latticework.crdt.checkpoint import sign_checkpoint, statement_of
 from latticework.crdt.statements import prove_contradiction, prove_fork, sign_statement, statement_id
 from latticework.handshake.epochs import SpaceKeys
@@ -70,7 +62,6 @@ from latticework.wire import (
     Plain,
     SpaceId,
     decode,
-    decode_one_of,
     decode_plain,
     derive,
     encode,
@@ -165,7 +156,7 @@ def operations() -> FileOperations:
             Make(refs[1], b"empty", File(0, 0, executable=False, content=Inline(()))),
             Make(None, b"d", Directory()),
             Make(Ref(None, 3), b"\xff", Symlink(b"../target")),
-            Move(Ref(None, 3), refs[0], b"e", refs[:1]),
+            Move(Ref(None, 3), refs[0], b"e", refs[:1], refs),
             Move(refs[1], None, b"f", ()),
             Remove(refs[0], refs),
         )
@@ -287,20 +278,6 @@ def test_certificates() -> None:
     }
     assert device("beta", 2).id == beta.id
     assert golden("crdt-certificates", actual) == actual
-
-
-def test_frontier_messages() -> None:
-    messages: list[fs.Message] = [
-        fs.Frontier((), 0),
-        fs.Frontier((fs.FrontierHead(LOG, 1, entries()[1].id),), 7),
-        fs.Want((fs.Range(LOG, 0, 1), fs.Range(LogId(bytes(32)), 5, 1 << 40))),
-        fs.Entries(tuple(encode(entry.envelope) for entry in entries()), 1),
-        fs.Entries((), 0),
-    ]
-    for message in messages:
-        assert decode_one_of((fs.Frontier, fs.Want, fs.Entries), encode(message), 10_000) == message
-    actual: dict[str, Json] = {"messages": [encode(message).hex() for message in messages]}
-    assert golden("crdt-frontier", actual) == actual
 
 
 def test_sealed_payloads() -> None:

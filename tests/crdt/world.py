@@ -8,14 +8,22 @@ from typing import Final, final
 from latticework.crdt import (
     ROLE_INTRODUCE,
     Base,
+    Changes,
+    ChunkRef,
     Conviction,
     DeviceCertificate,
+    Directory,
     DocOperations,
     DocumentEditor,
     Documents,
     Dot,
     Entry,
+    File,
     Filled,
+    Inline,
+    LocalOperation,
+    Moved,
+    Operation,
     Operations,
     Position,
     Roster,
@@ -24,6 +32,7 @@ from latticework.crdt import (
     SpaceEvent,
     SpaceReplica,
     Stored,
+    Symlink,
     Value,
     Writer,
     Written,
@@ -34,7 +43,7 @@ from latticework.crdt import (
 )
 from latticework.crdt.doc_ops import PutKey
 from latticework.simnet.providers import ModelSignatures
-from latticework.wire import AccountId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
+from latticework.wire import AccountId, ChunkId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
 from latticework.wire.signing import Ed25519Signer
 
 SIGNATURES: Final = ModelSignatures()
@@ -303,3 +312,41 @@ def effective(replica: Replica, entry: Entry) -> bool:
     assert isinstance(put, PutKey)
     shown = replica.space.projection.documents.document(content.document).json()
     return put.key in shown
+
+
+def changes_of(events: Sequence[SpaceEvent]) -> Changes:
+    """What of `events` a person sees."""
+    found = [event for event in events if isinstance(event, Changes)]
+    return found[0] if found else Changes()
+
+
+def exchange(*replicas: Replica) -> None:
+    """Everyone gets everything, in causal order."""
+    for source in replicas:
+        for target in replicas:
+            if source is not target:
+                target.now_us = max(target.now_us, source.now_us)
+                target.receive_all(source.entries)
+
+
+def text(content: bytes) -> File:
+    """A file with this content, mtime apart."""
+    chunk = ChunkRef(ChunkId(content.ljust(32, b"\0")), bytes(32), len(content))
+    return File(len(content), 0, executable=False, content=Inline((chunk,)))
+
+
+def content_of(value: Value | None) -> bytes:
+    match value:
+        case File(content=Inline((chunk,))):
+            return chunk.id.rstrip(b"\0")
+        case Directory():
+            return b"<directory>"
+        case Symlink(target):
+            return b"->" + target
+        case _:
+            return b"<deleted>"
+
+
+def tree(replica: Replica) -> dict[bytes, bytes]:
+    """Content by visible path."""
+    return {path: content_of(shown.value) for path, shown in replica.shown.items()}

@@ -1,5 +1,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trio
@@ -160,3 +161,8 @@ async def test_a_ping_that_comes_back_changed_is_an_error(autojump_clock: MockCl
         stream = await connection.open_stream(["/liar"])
         with pytest.raises(PeerError):
             await ping(stream, Zeros(), TrioClock())
+
+
+def test_a_signed_record_is_carried_as_it_is() -> None:
+    assert decode_identity(body(replace(US, signed_record=b"an envelope"))).signed_record == b"an envelope"
+    assert decode_identity(body(US)).signed_record == b""
