@@ -30,16 +30,26 @@ def decode_plain(data: bytes, max_bytes: int) -> Plain:
     Raises:
         MalformedError: more than `max_bytes`, deeper than `MAX_DEPTH`, another type, or not canonical.
     """
+    value = parse_canonical(data, max_bytes)
+    _check_types(value, MAX_DEPTH)
+    return value
+
+
+def parse_canonical(data: bytes, max_bytes: int) -> Plain:
+    """As `decode_plain`, but without its look at every type: for callers that check each item against its kind.
+
+    What is no `Plain` (a float, `undefined`, a simple value) can only stand where such a caller refuses it.
+    """
     if len(data) > max_bytes:
         raise MalformedError(f"{len(data)} bytes where at most {max_bytes} are allowed")
     try:
         value: Plain = cbor2.loads(
-            data, max_depth=MAX_DEPTH, allow_indefinite=False, allow_duplicate_keys=False, semantic_decoders=_NoTags()
+            data, max_depth=MAX_DEPTH, allow_indefinite=False, allow_duplicate_keys=False, semantic_decoders=_NO_TAGS
         )
-    except (cbor2.CBORDecodeError, ValueError, OverflowError, TypeError, RecursionError) as error:
+        canonical = cbor2.dumps(value, canonical=True)
+    except (cbor2.CBORError, ValueError, OverflowError, TypeError, RecursionError) as error:
         raise MalformedError(f"not CBOR: {error}") from error
-    _check_types(value, MAX_DEPTH)
-    if cbor2.dumps(value, canonical=True) != data:
+    if canonical != data:
         raise MalformedError("not the canonical encoding")
     return value
 
@@ -56,6 +66,9 @@ class _NoTags(Mapping[int, Callable[[object], NoReturn]]):
 
     def __len__(self) -> int:
         return 0
+
+
+_NO_TAGS = _NoTags()
 
 
 def _refuse_tag(_: object) -> NoReturn:

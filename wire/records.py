@@ -13,9 +13,11 @@ an unsigned integer first; `decode_one_of` reads one of several tagged records.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
+from operator import attrgetter
 from typing import Annotated, Protocol, cast, get_args, get_origin, get_type_hints
 
-from .cbor import Plain, decode_plain, encode_plain
+from .cbor import Plain, encode_plain, parse_canonical
 from .errors import MalformedError
 
 _U64_MAX = (1 << 64) - 1
@@ -222,6 +224,9 @@ class _Layout:
     tag: int | None
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
+    readers: tuple[Callable[[Plain], object], ...]
+    writers: tuple[Callable[[object], Plain], ...]
+    get: Callable[[object], tuple[object, ...]]
 
 
 _LAYOUTS: dict[type, _Layout] = {}
@@ -239,10 +244,19 @@ def record[T](name: str, tag: int | None = None) -> Callable[[type[T]], type[T]]
             if get_origin(hint) is not Annotated:
                 raise TypeError(f"{cls.__name__}.{field_name} has no wire kind")
             kinds.append(cast("Kind", get_args(hint)[1]))
-        _LAYOUTS[cls] = _Layout(name, tag, names, tuple(kinds))
+        readers = tuple(kind.from_plain for kind in kinds)
+        writers = tuple(kind.to_plain for kind in kinds)
+        _LAYOUTS[cls] = _Layout(name, tag, names, tuple(kinds), readers, writers, _getter(names))
         return cls
 
     return register
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
+    """All fields of a record at once."""
+    if len(names) < 2:
+        return lambda value: tuple([getattr(value, name) for name in names])
+    return cast("Callable[[object], tuple[object, ...]]", attrgetter(*names))
 
 
 def _layout(cls: type) -> _Layout:
@@ -252,10 +266,8 @@ def _layout(cls: type) -> _Layout:
 def to_plain(value: object) -> Plain:
     """The CBOR value of a record."""
     layout = _LAYOUTS[type(value)]
-    plain: list[Plain] = [] if layout.tag is None else [layout.tag]
-    for name, kind in zip(layout.names, layout.kinds, strict=True):
-        plain.append(kind.to_plain(getattr(value, name)))
-    return plain
+    plain: list[Plain] = [write(field) for write, field in zip(layout.writers, layout.get(value), strict=True)]
+    return plain if layout.tag is None else [layout.tag, *plain]
 
 
 def from_plain[T](cls: type[T], plain: Plain) -> T:
@@ -270,13 +282,20 @@ def from_plain[T](cls: type[T], plain: Plain) -> T:
         raise MalformedError(f"{layout.name}: expected an array of {len(layout.names) + offset} items")
     if layout.tag is not None and (type(plain[0]) is not int or plain[0] != layout.tag):
         raise MalformedError(f"{layout.name}: expected tag {layout.tag}")
-    values: list[object] = []
-    for name, kind, item in zip(layout.names, layout.kinds, plain[offset:], strict=True):
+    items = plain[offset:]
+    try:
+        return cls(*[read(item) for read, item in zip(layout.readers, items, strict=True)])
+    except MalformedError as error:
+        raise MalformedError(f"{layout.name}.{_first_wrong(layout, items)}: {error}") from None
+
+
+def _first_wrong(layout: _Layout, items: list[Plain]) -> str:
+    for name, read, item in zip(layout.names, layout.readers, items, strict=True):
         try:
-            values.append(kind.from_plain(item))
-        except MalformedError as error:
-            raise MalformedError(f"{layout.name}.{name}: {error}") from None
-    return cls(*values)
+            read(item)
+        except MalformedError:
+            return name
+    raise AssertionError("every field reads the second time")
 
 
 def encode(value: object) -> bytes:
@@ -290,21 +309,25 @@ def decode[T](cls: type[T], data: bytes, max_bytes: int) -> T:
     Raises:
         MalformedError: `data` is anything else; see `decode_plain` and `from_plain`.
     """
-    return from_plain(cls, decode_plain(data, max_bytes))
+    return from_plain(cls, parse_canonical(data, max_bytes))
 
 
 def decode_one_of[T](classes: tuple[type[T], ...], data: bytes, max_bytes: int) -> T:
     """The tagged record of one of `classes` that `data` encodes; raises MalformedError."""
-    return cast("T", _one_of_from_plain(classes, decode_plain(data, max_bytes)))
+    return cast("T", _one_of_from_plain(classes, parse_canonical(data, max_bytes)))
 
 
 def _one_of_from_plain(classes: tuple[type, ...], plain: Plain) -> object:
     if type(plain) is not list or not plain or type(plain[0]) is not int:
         raise MalformedError("expected a tagged array")
-    for cls in classes:
-        if _LAYOUTS[cls].tag == plain[0]:
-            return from_plain(cast("type[object]", cls), plain)
-    raise MalformedError(f"unknown tag {plain[0]}")
+    if (cls := _by_tag(classes).get(plain[0])) is None:
+        raise MalformedError(f"unknown tag {plain[0]}")
+    return from_plain(cast("type[object]", cls), plain)
+
+
+@cache
+def _by_tag(classes: tuple[type, ...]) -> dict[int, type]:
+    return {tag: cls for cls in classes if (tag := _LAYOUTS[cls].tag) is not None}
 
 
 def cddl(cls: type) -> str:
