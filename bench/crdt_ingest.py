@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from latticework.crdt import (
     LANE_DOCUMENTS,
-    DocOperations,
+    Atom,
+    DocumentEditor,
+    Documents,
     Entry,
     Position,
     Roster,
@@ -64,8 +66,11 @@ class Store:
 
 
 def payload(number: int) -> bytes:
-    """One document operation in about 300 bytes."""
-    return encode(DocOperations(f"document {number % 100}", b"%d" % number + bytes(PAYLOAD_BYTES - 32)))
+    """One document operation in about 300 bytes: a key gets a string."""
+    editor = DocumentEditor(Documents(), f"document {number % 100}")
+    words = hashlib.sha512(b"%d" % number).hexdigest() * 3
+    editor.put((f"key {number % 1000}",), Atom(words[: PAYLOAD_BYTES - 31]))
+    return encode(editor.operations())
 
 
 def found() -> tuple[Roster, Callable[[Ed25519Signer], bytes]]:

@@ -164,6 +164,10 @@ class FileTree:
         """Entries lose (True) or regain (False) their effect; the visible paths that changed or are gone."""
         return self._settle(self._history.set_void(entries))
 
+    def renamed(self) -> set[bytes]:
+        """Some device is called otherwise now; the visible paths that changed or are gone."""
+        return self._project_all(dict.fromkeys(self.conflicts()))
+
     def _settle(self, changes: Changes) -> set[bytes]:
         touched: dict[bytes, None] = {}
         for node in changes.moved | changes.altered:
@@ -254,7 +258,8 @@ class FileTree:
             if (version.hlc, version.dot) >= (hlc, by):
                 head = Head(node, version.dot, version.value, version.hlc, version.hlc, version.dot, version.log)
             else:
-                log = self._history.log_of(by.entry)
+                # Which device opened a void log may differ between replicas until one branch of it is settled.
+                log = version.log if self.is_void(by.entry) else self._history.log_of(by.entry)
                 head = Head(node, version.dot, version.value, version.hlc, hlc, by, log)
             heads.append(head)
         return tuple(heads)

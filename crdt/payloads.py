@@ -55,6 +55,8 @@ class Payloads:
         self._names: dict[LogId, str] = {}
         self.authors: dict[LogId, DeviceId] = {}
         self.unreadable_count = 0
+        self.renames = 0
+        """Counts the times that a log came to be called otherwise."""
 
     def refusal(self, entry: Entry) -> str | None:
         """Why an entry that is otherwise admissible is refused, or None; what it says can be taken then."""
@@ -129,7 +131,9 @@ class Payloads:
         """Of the openings of a log that was forked there, take one that is `kept`, else that with the smallest id."""
         openings = sorted((entry not in kept, entry) for entry, opened in self._openings.items() if opened.log == log)
         if openings:
+            before = self._names[log]
             _, self.authors[log], self._names[log] = self._openings[openings[0][1]]
+            self.renames += self._names[log] != before
 
     def _opened(self, entry: EntryId, opening: Opening) -> None:
         self._openings[entry] = opening

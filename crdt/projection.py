@@ -107,3 +107,7 @@ class Projection:
         if not entries:
             return Changes()
         return Changes(self.tree.set_void(entries), self.documents.set_void(entries))
+
+    def renamed(self) -> Changes:
+        """The names of authors are others now: so are those of conflict copies."""
+        return Changes(self.tree.renamed())

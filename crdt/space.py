@@ -127,8 +127,9 @@ class SpaceReplica:
 
     def is_void(self, entry: EntryId) -> bool:
         """True for an entry of an equivocator that lost its effect."""
-        position = self.logs.position(entry)
-        judgement = None if position is None else self.attestations.judgements.get(position.log)
+        judgements = self.attestations.judgements
+        position = self.logs.position(entry) if judgements else None
+        judgement = None if position is None else judgements.get(position.log)
         return judgement is not None and entry in judgement.void
 
     @property
@@ -370,6 +371,10 @@ class SpaceReplica:
         if self._judged or not self.is_complete:
             return Changes()
         self._judged = True
+        renames = self.payloads.renames
         difference = self.attestations.judge_all(len(self.roster.members), whole=self._based)
         self._based = False
-        return self.projection.set_void(difference)
+        changes = self.projection.set_void(difference)
+        if self.payloads.renames != renames:
+            changes.add(self.projection.renamed())
+        return changes

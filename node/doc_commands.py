@@ -15,8 +15,7 @@ from .documents import Doc
 from .exits import EXIT_CONFLICT, EXIT_USAGE
 from .frames import Data
 from .groups import first_error
-from .handles import Space
-from .params import FIRST_CONTACT_S, OFFER_WAIT_S
+from .handles import Space, offered
 from .requests import Caller, Command, ControlError, Request, text
 
 DEFAULT_SPACE = "home"
@@ -210,11 +209,8 @@ class _Documents:
         return await Space(self._node, name).hold(create=create)
 
     async def _usual(self, *, create: bool) -> str:
+        await offered(self._node, lambda: bool(self._node.account.spaces), create=create)
         known = self._node.account.spaces
-        if not known and len(self._node.roster.members) > 1:
-            with trio.move_on_after(OFFER_WAIT_S if create else FIRST_CONTACT_S):
-                while not (known := self._node.account.spaces):
-                    await self._node.changed()
         if len(known) == 1:
             return known[0].name
         if known and not create and all(space.name != DEFAULT_SPACE for space in known):

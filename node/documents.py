@@ -201,6 +201,7 @@ class Changes:
         Raises:
             LocalError, StoreError: the space cannot be held.
         """
+        await trio.lowlevel.checkpoint()
         await self._space.hold()
         while not self._pending:
             self._wake = trio.Event()

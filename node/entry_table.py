@@ -25,14 +25,14 @@ from latticework.wire import EntryId, LogId, MalformedError, SpaceId, encode
 from .store import Incoming, StoreCorruptError
 
 ENTRY_SCHEMA = """
-CREATE TABLE log(n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
+CREATE TABLE log(n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE) STRICT;
 CREATE TABLE entry(i INTEGER PRIMARY KEY, h8 INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,
-  hlc INTEGER NOT NULL, lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL, envelope BLOB NOT NULL);
+  hlc INTEGER NOT NULL, lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL, envelope BLOB NOT NULL) STRICT;
 CREATE INDEX entry_h8 ON entry(h8);
 CREATE INDEX entry_place ON entry(log, seq);
 CREATE INDEX entry_unchecked ON entry(i) WHERE checked=0;
-CREATE TABLE proof(log BLOB PRIMARY KEY, seq INTEGER NOT NULL, proof BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE base(n INTEGER PRIMARY KEY, checkpoint BLOB NOT NULL, snapshot BLOB NOT NULL);
+CREATE TABLE proof(log BLOB PRIMARY KEY, seq INTEGER NOT NULL, proof BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE base(n INTEGER PRIMARY KEY, checkpoint BLOB NOT NULL, snapshot BLOB NOT NULL) STRICT;
 """
 
 
@@ -219,9 +219,9 @@ class EntryTable:
                 yield f"database: {message}"
         known: dict[EntryId, tuple[bytes, int]] = {}
         rows = self._db.execute(
-            "SELECT key, seq, hlc, lane, id, envelope FROM entry LEFT JOIN log ON log.n=entry.log ORDER BY i"
+            "SELECT key, seq, hlc, lane, h8, id, envelope FROM entry LEFT JOIN log ON log.n=entry.log ORDER BY i"
         )
-        for key, seq, hlc, lane, identifier, envelope in rows:
+        for key, seq, hlc, lane, h8, identifier, envelope in rows:
             name = cast("bytes", identifier)[:4].hex()
             try:
                 entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
@@ -229,7 +229,8 @@ class EntryTable:
                 yield f"entry {name}: {error}"
                 continue
             body = entry.body
-            if (body.author, body.seq, body.hlc, body.lane) != (key, seq, _unsigned(cast("int", hlc)), lane):
+            columns = (key, seq, _unsigned(cast("int", hlc)), lane, h8)
+            if (body.author, body.seq, body.hlc, body.lane, _h8(entry.id)) != columns:
                 yield f"entry {name}: its columns differ from its body"
             if not signature_verifies(entry):
                 yield f"entry {name}: its signature does not verify"
@@ -238,11 +239,14 @@ class EntryTable:
             if any(dep not in known for dep in body.deps):
                 yield f"entry {name}: something it depends on is not stored before it"
             known[entry.id] = (body.author, body.seq)
-        for proof in self.proofs():
+        for log, seq, proof in self._db.execute("SELECT log, seq, proof FROM proof"):
             try:
-                read_proof(self._space, proof)
+                conviction = read_proof(self._space, cast("bytes", proof))
             except MalformedError as error:
                 yield f"proof: {error}"
+                continue
+            if (conviction.log, conviction.seq) != (log, _unsigned(cast("int", seq))):
+                yield "proof: it is kept for another log or number"
 
     def _read(self, identifier: bytes, envelope: bytes) -> Entry:
         try:

@@ -11,7 +11,7 @@ from latticework.wire import EntryId, LocalError, LogId, StoreError
 from . import app, space
 from .account import space_of
 from .documents import Changes, Doc
-from .params import FIRST_CONTACT_S, OFFER_WAIT_S
+from .params import FIRST_CONTACT_S, OFFER_WAIT_S, OFFERS_FOLLOW_S
 from .runner import SpaceRunner
 from .state import KnownSpace
 
@@ -72,10 +72,23 @@ class Space:
         """Write what `make` says to do to the documents as they are; the entry, or None if that was nothing.
 
         Raises:
-            LocalError: as `make` does.
             StoreError: nothing was written.
+            Exception: whatever `make` raises; then nothing was written either.
         """
-        return await (await self._opened(create=True)).edit(make)
+        failures: list[Exception] = []
+
+        def guarded(documents: Documents) -> DocOperations | None:
+            # It runs in the task that owns the space, which must outlive what a caller's function does.
+            try:
+                return make(documents)
+            except Exception as error:  # noqa: BLE001  # raised again below, for the caller
+                failures.append(error)
+                return None
+
+        entry = await (await self._opened(create=True)).edit(guarded)
+        if failures:
+            raise failures[0]
+        return entry
 
     async def in_step(self) -> None:
         """Wait until every connected device that shares this space has said that it has what we have."""
@@ -95,7 +108,7 @@ class Space:
         made = runner is None and await self._join(create=create)
         opened = await self._open()
         waited_for = self._node.holdings.waited_for
-        if not (opened.heads or made or opened.id in waited_for) and self._has_others:
+        if not (opened.heads or made or opened.id in waited_for) and _has_others(self._node):
             with trio.move_on_after(FIRST_CONTACT_S):
                 await self._node.heard_of(opened.id)
             waited_for.add(opened.id)
@@ -103,11 +116,8 @@ class Space:
 
     async def _join(self, *, create: bool) -> bool:
         """Hold the space; True if it had to be made."""
-        if self._known() is None and self._has_others:
-            # Another device may be about to tell of a space of this name; two of one name are not wanted.
-            with trio.move_on_after(OFFER_WAIT_S if create else FIRST_CONTACT_S):
-                while self._known() is None:
-                    await self._node.changed()
+        # Another device may be about to tell of a space of this name; two of one name are not wanted.
+        await offered(self._node, lambda: self._known() is not None, create=create)
         known = self._known()
         if known is not None:
             await self._node.holdings.join(space_of(known).hex())
@@ -126,6 +136,18 @@ class Space:
         runner = self.runner
         raise StoreError((runner.problem if runner is not None else None) or "the space does not open")
 
-    @property
-    def _has_others(self) -> bool:
-        return len(self._node.roster.members) > 1
+
+async def offered(node: app.Node, is_known: Callable[[], bool], *, create: bool) -> None:
+    """Wait until a space that is meant is known; not long where it would be made, and not at all by a lone device."""
+    if is_known() or not _has_others(node):
+        return
+    with trio.move_on_after(OFFER_WAIT_S if create else FIRST_CONTACT_S):
+        while not (is_known() or (create and node.peers.links)):
+            await node.changed()
+        with trio.move_on_after(OFFERS_FOLLOW_S):
+            while not is_known():
+                await node.changed()
+
+
+def _has_others(node: app.Node) -> bool:
+    return len(node.roster.members) > 1

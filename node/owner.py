@@ -64,8 +64,11 @@ class Owner:
         return results[0]
 
     async def _do(self, job: _Job) -> None:
+        # What a cancelled owner leaves unfinished.
+        job.error = StoreError("the space is closed")
         try:
             await job.work()
+            job.error = None
         except (LocalError, StoreError, PeerError) as error:
             job.error = error
             self._failed(error)

@@ -2,7 +2,7 @@
 
 DEFAULT_PORT = 47320
 """TCP port that `lattice up` binds when it is free; chosen here from the unassigned range."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Layout of a space's database."""
 WAL_CHECKPOINT_PAGES = 4000
 """The write-ahead log is folded into the database beyond this size (16 MiB)."""
@@ -64,7 +64,9 @@ GOSSIP_QUEUE = 256
 FIRST_CONTACT_S = 10.0
 """How long a space that is new here is waited for: to be offered, and to be told what is in it."""
 OFFER_WAIT_S = 2.0
-"""How long a device waits to hear of a space before it makes one of that name; chosen here."""
+"""How long a device waits for another to connect before it makes a space; chosen here."""
+OFFERS_FOLLOW_S = 0.3
+"""A device that connected tells its spaces within this time: they are its second message. Chosen here."""
 CHAIN_MODE_BYTES = 256 << 10
 """From this size on a batch's runs are checked by their last signature first, the rest right after; chosen here."""
 SIGNATURES_PER_HOP = 1024

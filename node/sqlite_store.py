@@ -27,11 +27,11 @@ from .params import SCHEMA_VERSION, WAL_CHECKPOINT_PAGES
 from .store import DiskChange, DiskMoves, Incoming, Place, Row, StoreCorruptError
 
 _SCHEMA = """
-CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE disk(n INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, size INTEGER NOT NULL,
   mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, inode BLOB NOT NULL, executable INTEGER NOT NULL,
-  content BLOB NOT NULL, dots BLOB NOT NULL);
-CREATE TABLE piece(n INTEGER NOT NULL, chunk BLOB NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL);
+  content BLOB NOT NULL, dots BLOB NOT NULL) STRICT;
+CREATE TABLE piece(n INTEGER NOT NULL, chunk BLOB NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL) STRICT;
 CREATE INDEX piece_n ON piece(n);
 CREATE INDEX piece_chunk ON piece(chunk);
 """
@@ -155,7 +155,12 @@ class SqliteStore:
 
     def check(self) -> list[str]:
         with self._lock, self._translated():
-            return list(self._table.problems())
+            found = list(self._table.problems())
+        try:
+            self.rows()
+        except StoreCorruptError as error:
+            found.append(str(error))
+        return found
 
     def rows(self) -> dict[bytes, Row]:
         with self._lock, self._translated():
@@ -303,6 +308,7 @@ class _Translated:
 
 
 def _row(values: tuple[object, ...]) -> Row:
+    """A row from its columns; raises ValueError or MalformedError where those make none."""
     kind, size, mtime, ctime, inode, executable, content, dots = values[1:]
     plain = cast("list[list[object]]", decode_plain(cast("bytes", dots), 1 << 20))
     return Row(

@@ -52,7 +52,8 @@ class Publishing:
                 delay = await self._scan_round(prefixes)
             except (StoreError, LocalError, OSError) as error:
                 self._ledger.stopped = str(error)
-                delay = RETRY_FIRST_S if isinstance(error, IgnoreFileError | FolderStoppedError) else RETRY_LAST_S
+                at_once = isinstance(error, IgnoreFileError | FolderStoppedError | LocalError)
+                delay = RETRY_FIRST_S if at_once else RETRY_LAST_S
                 self._ledger.to_scan = None
             finally:
                 self._ledger.scanning = False

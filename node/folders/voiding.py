@@ -42,7 +42,7 @@ def void_files(ledger: FolderLedger, paths: Iterable[bytes]) -> list[VoidFile]:
 
 def is_to_be_kept(ledger: FolderLedger, path: bytes, row: Row) -> bool:
     """True when what stands at `path` is void content and the tree does not show the same there anyway."""
-    if row.kind == "d" or not ledger.is_void(row) or ledger.in_step(path):
+    if row.kind == "d" or ledger.in_step(path) or not ledger.is_void(row):
         return False
     shown = ledger.publisher.tree.shown.get(path)
     return shown is None or digest(shown.value) != row.content

@@ -7,11 +7,14 @@ from typing import final
 from latticework.crdt import (
     LANE_CHECKPOINT,
     LANE_DOCUMENTS,
+    LANE_FILES,
     LANE_LOG,
     LANE_MERGE,
     Checkpoint,
     CheckpointHead,
     Entry,
+    FileOperations,
+    Operation,
     Roster,
     next_hlc,
     write_entry,
@@ -55,6 +58,10 @@ class Forger:
 
     def say(self, prev: Entry, words: bytes, deps: Sequence[Entry] = ()) -> Entry:
         return self._sign(prev, deps, LANE_DOCUMENTS, encode(edit(words)))
+
+    def operate(self, prev: Entry, operations: Sequence[Operation], deps: Sequence[Entry] = ()) -> Entry:
+        """Operations of the tree that name what they like."""
+        return self._sign(prev, deps, LANE_FILES, encode(FileOperations(tuple(operations))))
 
     def merge(self, prev: Entry, deps: Sequence[Entry]) -> Entry:
         return self._sign(prev, deps, LANE_MERGE, b"")

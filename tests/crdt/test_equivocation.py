@@ -7,23 +7,44 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from latticework.crdt import Conviction, Entry, Refused, certificate_hash
+from latticework.crdt import (
+    LANE_FILES,
+    Conviction,
+    Directory,
+    Entry,
+    Make,
+    Move,
+    Operation,
+    Ref,
+    Refused,
+    Remove,
+    Write,
+    certificate_hash,
+)
 from latticework.crdt.params import PENDING_ENTRIES_PER_SENDER
-from latticework.wire import EntryId, LogId
+from latticework.crdt.statements import prove_fork
+from latticework.wire import EntryId, LogId, encode
 from latticework.wire.signing import Ed25519Signer
 
 from .byzantine import Forger, pull, settle
-from .world import NOW_US, Account, Replica, device, effective, visible
+from .world import NOW_US, SPACE, Account, Replica, device, effective, text, tree, visible
 
 INDEX: Final = st.integers(0, 1 << 16)
 INDICES: Final = st.lists(INDEX, max_size=3)
+PATHS: Final = st.sampled_from([b"a", b"b", b"a/a", b"a/b", b"b/a", b"a/a/a"])
+NAMES: Final = (b"a", b"b")
 
 
 class Equivocation(RuleBasedStateMachine):
     """Honest replicas that write, checkpoint, gossip and crash, among one or two logs that fork as they like."""
 
-    @initialize(devices=st.integers(2, 5), forgers=st.integers(1, 2), stolen=st.booleans(), together=st.booleans())
-    def start(self, devices: int, forgers: int, *, stolen: bool, together: bool) -> None:
+    @initialize(
+        devices=st.integers(2, 5),
+        forgers=st.integers(1, 2),
+        key=st.sampled_from(["own", "stolen", "shared"]),
+        together=st.booleans(),
+    )
+    def start(self, devices: int, forgers: int, *, key: str, together: bool) -> None:
         self.account = Account(*(f"d{number}" for number in range(devices)))
         roster = self.account.roster()
         honest = self.account.devices[: max(1, devices - forgers)]
@@ -31,8 +52,10 @@ class Equivocation(RuleBasedStateMachine):
         self.replicas = [Replica(good, roster) for good in honest]
         if len(self.replicas) == 1:
             self.replicas.append(Replica(honest[0], roster, log=Ed25519Signer(b"second".ljust(32))))
-        if stolen:
+        if key == "stolen":
             self.forgers[-1] = Forger(honest[0], roster, honest[0].log)
+        elif key == "shared":
+            self.forgers[-1] = Forger(self.forgers[-1].device, roster, self.forgers[0].key)
         self.said = 0
         self.settled: set[EntryId] = set()
         self.firm = together and len(self.forgers) == 1 and len(honest) > 1
@@ -70,6 +93,20 @@ class Equivocation(RuleBasedStateMachine):
         replica.say(self.words())
         self.notice()
 
+    @rule(at=INDEX, path=PATHS, new=PATHS, kind=st.sampled_from(["write", "write", "directory", "move", "remove"]))
+    def change(self, at: int, path: bytes, new: bytes, kind: str) -> None:
+        """What people do in a folder."""
+        replica = self.replica(at)
+        self.ready(replica)
+        match kind:
+            case "move":
+                replica.move((path, new))
+            case "remove":
+                replica.change((path, None))
+            case _:
+                replica.change((path, text(self.words()) if kind == "write" else Directory()))
+        self.notice()
+
     @rule(at=INDEX)
     def checkpoint(self, at: int) -> None:
         replica = self.replica(at)
@@ -78,7 +115,11 @@ class Equivocation(RuleBasedStateMachine):
         self.notice()
 
     @rule(
-        who=INDEX, prev=INDEX, deps=INDICES, kind=st.sampled_from(["say", "merge", "attest"]), number=st.integers(0, 1)
+        who=INDEX,
+        prev=INDEX,
+        deps=INDICES,
+        kind=st.sampled_from(["say", "tree", "tree", "merge", "attest"]),
+        number=st.integers(0, 1),
     )
     def forge(self, who: int, prev: int, deps: list[int], kind: str, number: int) -> None:
         forger = self.forger(who)
@@ -89,10 +130,33 @@ class Equivocation(RuleBasedStateMachine):
             forger.open(names)
         elif kind == "attest":
             forger.attest(forger.made[prev % len(forger.made)], names, number, names)
+        elif kind == "tree":
+            forger.operate(forger.made[prev % len(forger.made)], self.operations(deps, known), names)
         elif kind == "merge":
             forger.merge(forger.made[prev % len(forger.made)], names)
         else:
             forger.say(forger.made[prev % len(forger.made)], self.words(), names)
+
+    def operations(self, picks: list[int], known: list[Entry]) -> list[Operation]:
+        """Operations of the tree on whatever nodes there are, known to their author or not."""
+        made = [Ref(e.id, 0) for e in known if e.body.lane == LANE_FILES]
+        found: list[Operation] = [Make(None, NAMES[len(made) % 2], text(self.words()))]
+        for pick in picks if made else ():
+            node, other = made[pick % len(made)], made[pick // 16 % len(made)]
+            place, name = (None, node, other, Ref(None, 0))[pick % 4], NAMES[pick % 2]
+            found.append(
+                (
+                    Make(place, name, Directory()),
+                    Make(place, name, text(self.words())),
+                    Move(node, place, name, (other,)),
+                    Move(node, place, name, ()),
+                    Write(node, text(self.words()), (other, node)),
+                    Write(node, text(self.words()), ()),
+                    Remove(node, (node,)),
+                    Remove(node, (other, node)),
+                )[pick // 4 % 8]
+            )
+        return found
 
     @rule(who=INDEX, top=INDEX, to=INDEX, whole=st.booleans())
     def slip(self, who: int, top: int, to: int, *, whole: bool) -> None:
@@ -447,3 +511,82 @@ def test_a_log_that_two_devices_opened_is_named_after_the_branch_that_is_settled
         assert kept == [True, False]
         assert replica.space.author_name(mine.log) == one.device.name
         assert replica.space.authors[mine.log] == one.device.id
+
+
+def sharing(one: Replica, other: Replica) -> tuple[Forger, Forger]:
+    """Two devices that write one log: it has an opening of each of them."""
+    key = Ed25519Signer(b"shared".ljust(32))
+    return Forger(one.device, one.roster, key), Forger(other.device, other.roster, key)
+
+
+@pytest.mark.unit
+def test_a_copy_is_named_after_the_branch_that_is_settled_whatever_was_thought_before() -> None:
+    replicas = together(4)
+    one, other, elector, second = replicas
+    forgers = sharing(one, other)
+    first = elector.change((b"f", text(b"first")))
+    settle(replicas)
+    for forger in forgers:
+        forger.operate(forger.open(), [Make(None, b"f", text(forger.device.name.encode()))], [first[-1]])
+    for replica in (elector, second):
+        replica.take(forgers[0].made)
+        replica.checkpoint()
+    other.take(forgers[1].made)
+    assert b"f (d1, 2027-01-15 08-00-02)" in tree(other)
+    settle(replicas)
+    for forger in forgers:
+        other.take(forger.made)
+    settle(replicas)
+    for replica in replicas:
+        assert tree(replica) == {b"f": b"first", b"f (d0, 2027-01-15 08-00-02)": b"d0"}
+        assert visible(replica) == visible(one)
+
+
+@pytest.mark.unit
+def test_a_copy_is_never_named_after_a_log_of_which_nothing_is_settled() -> None:
+    """Then replicas know different openings of it: here one of them has the other branch too."""
+    replicas = together(3)
+    one, other, partner = replicas
+    mine, theirs = sharing(one, other)
+    partner.change((b"f", text(b"first")))
+    settle(replicas)
+    for number in range(3):
+        one.say(b"later %d" % number)
+    made = mine.operate(mine.open(), [Make(None, b"f", text(b"void"))], [one.entries[-1]])
+    traitor = thief_of(partner)
+    write = Write(Ref(made.id, 0), text(b"kept"), ())
+    written = traitor.operate(partner.entries[-1], [write])
+    assert written.body.hlc < made.body.hlc
+    partner.take([written, *one.entries, *mine.made])
+    partner.say(b"needs what it names")
+    other.take([theirs.open()])
+    partner.take_proof(encode(prove_fork(SPACE, mine.made[0], theirs.made[0])))
+    settle(replicas)
+    assert len({replica.space.author_name(mine.log) for replica in replicas}) == 2, "or this tests nothing"
+    for replica in replicas:
+        assert not effective(replica, made)
+        assert sorted(tree(replica).values()) == [b"first", b"kept"]
+        assert visible(replica) == visible(one)
+
+
+@pytest.mark.unit
+def test_what_honest_devices_put_into_a_directory_that_became_void_stays_where_everyone_saw_it() -> None:
+    replicas = together(3)
+    victim, honest, _ = replicas
+    made = victim.change((b"d", Directory()))
+    victim.move((b"d", b"e"))
+    settle(replicas)
+    honest.change((b"e/f", text(b"kept")))
+    honest.move((b"e", b"g"))
+    settle(replicas)
+    thief = thief_of(victim)
+    thief.say(next(e for e in thief.made if e.id == made[0].body.prev), b"fork")
+    honest.take_proof(thief.proofs()[0])
+    settle(replicas)
+    for replica in replicas:
+        assert not effective(replica, made[-1])
+        assert tree(replica)[b"g/f"] == b"kept"
+        assert visible(replica) == visible(victim)
+        before = visible(replica)
+        replica.restart()
+        assert visible(replica) == before

@@ -1,7 +1,7 @@
 """Negentropy v1 against its specification, against itself, and against two published JavaScript implementations.
 
-The latter need Node.js and what tests/interop/install.py puts into build/interop/js (or $LATTICE_NPM): the first carries
-a port of the protocol's own JavaScript with both roles, the second a client.
+The latter need Node.js and what tests/interop/install.py puts into build/interop/js (or $LATTICE_NPM): the first
+carries a port of the protocol's own JavaScript with both roles, the second a client.
 """
 
 import contextlib

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latticework.crdt import Base, Entry, write_entry
+from latticework.crdt import Base, Directory, Entry, write_entry
 from latticework.crdt.entry import STATE_LANES
 from latticework.wire import EntryId
 
 from .byzantine import settle
-from .world import SPACE, Account, Replica, visible
+from .world import SPACE, Account, Replica, text, visible
 
 ACCOUNT: Final = Account("a", "b", "c")
 
@@ -29,12 +29,11 @@ class History:
         return self.replicas[0].entries
 
 
+PATHS: Final = st.sampled_from([b"a", b"b", b"a/a", b"a/b", b"b/a"])
 STEP: Final = st.one_of(
-    st.tuples(st.just("say"), st.integers(0, 2)),
-    st.tuples(st.just("say"), st.integers(0, 2)),
-    st.tuples(st.just("checkpoint"), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["say", "say", "checkpoint", "fork"]), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["write", "make", "move", "move", "remove"]), st.integers(0, 2), PATHS, PATHS),
     st.tuples(st.just("pull"), st.permutations([0, 1, 2])),
-    st.tuples(st.just("fork"), st.integers(0, 2)),
 )
 
 
@@ -42,10 +41,18 @@ STEP: Final = st.one_of(
 def histories(draw: st.DrawFn, *, forks: bool = True) -> History:
     roster = ACCOUNT.roster()
     history = History([Replica(one, roster) for one in ACCOUNT.devices])
-    for number, step in enumerate(draw(st.lists(STEP, min_size=1, max_size=12))):
+    for number, step in enumerate(draw(st.lists(STEP, min_size=1, max_size=16))):
         match step:
             case ("say", int(at)):
                 _ready(history.replicas[at]).say(b"%d" % number)
+            case ("write", int(at), bytes(path), _):
+                _ready(history.replicas[at]).change((path, text(b"%d" % number)))
+            case ("make", int(at), bytes(path), _):
+                _ready(history.replicas[at]).change((path, Directory()))
+            case ("move", int(at), bytes(path), bytes(new)):
+                _ready(history.replicas[at]).move((path, new))
+            case ("remove", int(at), bytes(path), _):
+                _ready(history.replicas[at]).change((path, None))
             case ("checkpoint", int(at)):
                 history.bases.append(_ready(history.replicas[at]).checkpoint()[1])
             case ("pull", [source, target, _]):
@@ -114,6 +121,7 @@ def test_any_order_any_batches_and_any_crashes_end_with_the_same_state(history: 
         replica.take(order)
         assert len(replica.entries) > before, "nothing may be pending for ever"
     assert replica.space.projection.snapshot() == history.replicas[0].space.projection.snapshot()
+    assert visible(replica) == visible(history.replicas[0])
     assert replica.space.frontier == history.replicas[0].space.frontier
     assert replica.space.entry_count == history.replicas[0].space.entry_count
     assert replica.space.attestations.last == history.replicas[0].space.attestations.last

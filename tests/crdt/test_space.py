@@ -27,8 +27,12 @@ from latticework.crdt import (
     Write,
     Written,
     certificate_hash,
+    read_batch,
+    write_batch,
     write_entry,
 )
+from latticework.crdt import payloads as payloads_module
+from latticework.crdt import space as space_module
 from latticework.crdt.params import MAX_DEPS, MAX_OPS_PER_ENTRY
 from latticework.wire import (
     AccountId,
@@ -44,7 +48,7 @@ from latticework.wire import (
 )
 from latticework.wire.signing import Ed25519Signer
 
-from .world import NOW_US, SPACE, Account, Device, Replica, device, exchange, text, tree, visible
+from .world import NOW_US, SPACE, Account, Device, Replica, device, edit, exchange, text, tree, visible
 
 ACCOUNT: Final = Account("alpha", "beta")
 ALPHA, BETA = ACCOUNT.devices
@@ -155,6 +159,59 @@ def test_an_unknown_lane_is_kept_and_changes_nothing() -> None:
     one.receive(after)
     assert tree(one) == {b"a": b"x"}
     assert one.replayed(one.entries).space.frontier == one.space.frontier
+
+
+@pytest.mark.unit
+def test_replicas_that_know_a_lane_and_that_do_not_are_in_step_and_alike_after_the_upgrade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A format grows by lanes: an old release keeps and hands on what it cannot read (crdt-sync report 3.13)."""
+    old, author = replicas()
+    first = opening(BETA)
+    future = following(first, LANE_DOCUMENTS, encode(edit(b"of the new lane")))
+    after = following(future, LANE_FILES, OPERATIONS)
+    author.take([first, future, after])
+    for release in (payloads_module, space_module):
+        monkeypatch.setattr(release, "LANE_MERGE", LANE_DOCUMENTS - 1)
+    old.take(read_batch(SPACE, write_batch(author.entries)).entries)
+    assert old.space.unknown_lanes == {LANE_DOCUMENTS: 1}
+    assert author.space.unknown_lanes == {}
+    assert old.space.frontier == author.space.frontier
+    assert old.space.entry_count == author.space.entry_count
+    assert tree(old) == tree(author) == {b"a": b"x"}
+    assert visible(old) != visible(author)
+    monkeypatch.undo()
+    old.restart()
+    assert old.space.unknown_lanes == {}
+    assert visible(old) == visible(author)
+    assert old.space.state_root() == author.space.state_root()
+
+
+@pytest.mark.unit
+def test_an_unknown_lane_is_handed_on_byte_for_byte_with_and_without_its_payload() -> None:
+    one, two = replicas()
+    third = Replica(ALPHA, one.roster)
+    first = opening(BETA)
+    future = following(first, 0xFFFF, b"from the future")
+    after = following(future, LANE_FILES, OPERATIONS)
+    for source, target in ((None, one), (one, two), (two, third)):
+        sent = [first, future, after] if source is None else source.entries
+        target.take(read_batch(SPACE, write_batch(sent)).entries)
+        target.restart()
+    for replica in (one, two, third):
+        assert [encode(entry.envelope) for entry in replica.entries] == [
+            encode(entry.envelope) for entry in (first, future, after)
+        ]
+        assert replica.space.unknown_lanes == {0xFFFF: 1}
+        assert replica.space.frontier == one.space.frontier
+        assert replica.space.state_root() == one.space.state_root()
+    bare = Replica(ALPHA, one.roster)
+    bare.take(read_batch(SPACE, write_batch([first, future.without_payload(), after])).entries)
+    assert bare.space.is_complete, "what is unknown anyway is no hole"
+    assert bare.space.frontier == one.space.frontier
+    assert bare.space.state_root() == one.space.state_root()
+    for replica in (one, bare):
+        assert after.id in {dep for entry in replica.put(edit(b"goes on")) for dep in entry.body.deps}
 
 
 @pytest.mark.unit

@@ -19,6 +19,7 @@ from latticework.crdt import (
     Dot,
     Entry,
     File,
+    FileOperations,
     Filled,
     Inline,
     LocalOperation,
@@ -299,19 +300,21 @@ def edit(words: bytes) -> Operations:
 
 
 def visible(replica: Replica) -> object:
-    """What a person sees of the documents."""
+    """What a person sees of the documents and the tree, and which operations that stands for."""
     documents = replica.space.projection.documents
-    return {name: documents.document(name).json() for name in documents.names()}
+    return {name: documents.document(name).json() for name in documents.names()}, dict(replica.shown)
 
 
 def effective(replica: Replica, entry: Entry) -> bool:
-    """True if what the entry wrote shows."""
-    content = replica.space.payload(entry)
-    assert isinstance(content, DocOperations)
-    (put,) = content.operations
-    assert isinstance(put, PutKey)
-    shown = replica.space.projection.documents.document(content.document).json()
-    return put.key in shown
+    """True if the words of `say` in the entry show, or if its operations of the tree count."""
+    match replica.space.payload(entry):
+        case DocOperations(document, operations=(PutKey() as put,)):
+            return put.key in replica.space.projection.documents.document(document).json()
+        case FileOperations():
+            files = replica.space.projection.tree
+            return files.origin_of(entry.id) is not None and not files.is_void(entry.id)
+        case _:
+            return False
 
 
 def changes_of(events: Sequence[SpaceEvent]) -> Changes:

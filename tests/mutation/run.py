@@ -1,6 +1,6 @@
-"""Mutation testing of the replication core: how many small changes of the code do the tests notice?
+"""Mutation testing of the replication core: how many small changes of its code do the tests notice?
 
-    uv run --with "mutmut==3.8.1" --group test --no-sync python tests/mutation/run.py [--jobs N] [MODULE ...]
+    uv run --no-sync --with "mutmut==3.8.1" --group test python tests/mutation/run.py [--jobs N] [MODULE ...]
 
 mutmut finds no tests under this repository's mapped layout, so the folders are copied into a package `latticework` in a
 temporary directory and it runs there. Each line: module, killed, survived, share killed in percent; the survivors are
@@ -21,18 +21,21 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("wire", "crdt", "chunkstore", "handshake", "transport", "discovery", "node", "simnet")
 GOAL = 85.0
 TESTS: dict[str, tuple[str, ...]] = {
-    "logs": ("test_logs.py", "test_space.py", "test_replica_laws.py"),
+    "logs": ("test_logs.py", "test_space.py"),
     "orphans": ("test_orphans.py", "test_logs.py"),
     "causality": ("test_causality.py",),
     "statements": ("test_statements.py",),
     "containment": ("test_containment.py",),
-    "attestations": ("test_checkpoint.py", "test_equivocation.py", "test_space.py"),
+    "attestations": ("test_checkpoint.py", "test_space.py", "test_equivocation.py"),
     "checkpoint": ("test_checkpoint.py",),
-    "registers": ("test_registers.py", "test_documents.py"),
-    "orset": ("test_orset.py",),
-    "counter": ("test_counter.py",),
-    "fugue": ("test_fugue.py",),
-    "moves": ("test_moves.py",),
+    "payloads": ("test_space.py", "test_replica_laws.py"),
+    "batch": ("test_batch.py",),
+    "registers": ("test_merge_types.py", "test_documents.py"),
+    "orset": ("test_merge_types.py", "test_documents.py"),
+    "counter": ("test_merge_types.py", "test_documents.py"),
+    "fugue": ("test_fugue.py", "test_documents.py"),
+    "moves": ("test_moves.py", "test_filetree_laws.py"),
+    "tree_history": ("test_moves.py", "test_filetree.py", "test_filetree_laws.py"),
 }
 """Module of crdt/: the tests that are there to notice."""
 
@@ -64,7 +67,8 @@ def share_killed(module: str, jobs: int) -> float:
         tests = [f"tests/crdt/{name}" for name in TESTS[module] if (place / "tests" / "crdt" / name).exists()]
         (place / "setup.cfg").write_text(configuration(module, tests))
         (place / "pytest.ini").write_text(PYTEST)
-        environment = {**os.environ, "PYTHONPATH": directory, "HYPOTHESIS_PROFILE": "mutation"}
+        (place / "conftest.py").write_text(CONFTEST)
+        environment = {**os.environ, "PYTHONPATH": directory}
         command = [sys.executable, "-m", "mutmut"]
         subprocess.run([*command, "run", "--max-children", str(jobs)], cwd=place, env=environment, check=False)
         results = subprocess.run(
@@ -77,10 +81,15 @@ def configuration(module: str, tests: list[str]) -> str:
     chosen = "\n    ".join(tests)
     return (
         f"[mutmut]\npaths_to_mutate=latticework/crdt/{module}.py\ntests_dir=\n    {chosen}\n"
-        "also_copy=\n    latticework\n    tests\n    pytest.ini\n"
+        "also_copy=\n    latticework\n    tests\n    pytest.ini\n    conftest.py\n"
     )
 
 
+CONFTEST = """from hypothesis import settings
+
+settings.register_profile("mutation", max_examples=25, stateful_step_count=15, deadline=None, derandomize=True)
+settings.load_profile("mutation")
+"""
 PYTEST = """[pytest]
 addopts = --import-mode=importlib -m "not long and not wire" -x -q -p no:cacheprovider
 markers =

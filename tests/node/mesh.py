@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import cast
 
 import apsw
+import trio
 
-from .devices import PATIENCE_S, Device, Item, items, tree, until
+from .devices import PATIENCE_S, Device, Item, items, receive, send, tree, until
 
 SPACE = "shared"
 
@@ -72,6 +73,18 @@ async def document(device: Device, name: str) -> Item:
         return {}
     answer = cast("Item", await device.ask("doc get", space=SPACE, document=name))
     return cast("Item", answer["value"])
+
+
+async def retype(device: Device, name: str, path: str, change: Callable[[str], str]) -> None:
+    """Edit a text as `lattice doc edit` does with an editor."""
+    with trio.fail_after(PATIENCE_S):
+        stream = await trio.open_unix_socket(str(device.home.socket))
+        async with stream:
+            await send(stream, {"do": "doc edit", "space": SPACE, "document": name, "path": path})
+            event = await receive(stream)
+            assert "text" in event, event
+            await send(stream, {"text": change(str(event["text"]))})
+            assert "ok" in await receive(stream)
 
 
 async def forks(device: Device) -> list[Item]:

@@ -137,7 +137,7 @@ async def put_alone(one: Device, older: Device) -> None:
 
 
 async def test_kills_while_documents_and_files_are_written_convict_nobody(running: Pair) -> None:
-    await kills(running, 4)
+    await kills(running, 2)
 
 
 @pytest.mark.long
@@ -207,6 +207,40 @@ async def test_a_restored_backup_goes_on_with_documents_in_a_new_log(running: Pa
     assert not await forks(one)
     await halt(one, two)
     assert_numbers_taken_once(one, two)
+
+
+@pytest.mark.xfail(reason="the instance marker does not know the journal: see the forks page", strict=True)
+@pytest.mark.long
+async def test_a_backup_tool_that_brings_back_only_what_differs_opens_a_new_log(running: Pair) -> None:
+    """As `rsync -a` does: the database itself has not changed, all that was written since is in its journal."""
+    one, two = running.both
+    await put(two, "notes", before="the backup")
+    await in_step(one, two)
+    await halt(two)
+    backup = two.base / "backup"
+    shutil.copytree(two.home.root, backup, symlinks=True)
+    await launch(two)
+    await put(two, "notes", after="the backup")
+    await in_step(one, two)
+    await halt(one, two)
+    bring_back(backup, two.home.root)
+    await launch(two)
+    await put(two, "notes", alone="before it hears of what it wrote once")
+    await launch(one)
+    await in_step(one, two)
+    assert not await forks(one)
+
+
+def bring_back(backup: Path, home: Path) -> None:
+    """Replace the files of `home` whose size or time of modification is another one than in the backup."""
+    for source in backup.rglob("*"):
+        target = home / source.relative_to(backup)
+        if source.is_file() and target.exists():
+            old, new = source.stat(), target.stat()
+            if (old.st_size, old.st_mtime_ns) != (new.st_size, new.st_mtime_ns):
+                temporary = target.with_name(".restored")
+                shutil.copy2(source, temporary)
+                temporary.replace(target)
 
 
 def replace_home(device: Device, backup: Path) -> None:

@@ -3,7 +3,9 @@
 import os
 import shutil
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
+from typing import override
 
 import pytest
 import trio
@@ -251,9 +253,41 @@ async def test_what_a_rename_left_without_a_valid_path_stays_on_disk(world: Worl
         assert contents(side.folder) >= before
 
 
-async def random_rounds(world: World, rounds: int) -> None:
+class Mover(Editor):
+    """Somebody who mostly tidies up."""
+
+    @override
+    def edit(self, count: int) -> None:
+        actions = [
+            self._write,
+            self._write,
+            self._append,
+            self._delete,
+            self._mkdir,
+            self._rename,
+            self._rename_directory,
+            self._rename_directory,
+            self._rename_directory,
+            self._swap,
+            self._swap,
+        ]
+        for _ in range(count):
+            with suppress(OSError):
+                self._dice.pick(actions)()
+
+    def _swap(self) -> None:
+        one, two = self._existing(self._dice.pick(["f", "d"])), self._existing(self._dice.pick(["f", "d"]))
+        if one is None or two is None or one.is_relative_to(two) or two.is_relative_to(one):
+            return
+        aside = self._folder / f".lattice-swap-{self._name}.tmp"
+        one.rename(aside)
+        two.rename(one)
+        aside.rename(two)
+
+
+async def random_rounds(world: World, rounds: int, editor_of: type[Editor]) -> None:
     dice = Dice("folders")
-    editors = [Editor(side.folder, dice, side.name) for side in world.sides]
+    editors = [editor_of(side.folder, dice, side.name) for side in world.sides]
     for number in range(rounds):
         for side, editor in zip(world.sides, editors, strict=True):
             editor.edit(dice.below(6))
@@ -279,12 +313,21 @@ async def random_rounds(world: World, rounds: int) -> None:
 
 
 async def test_random_edits_and_renames_converge_and_lose_nothing(world: World) -> None:
-    await random_rounds(world, 60)
+    await random_rounds(world, 60, Editor)
 
 
 @pytest.mark.long
 async def test_very_many_random_edits_and_renames_converge_and_lose_nothing(world: World) -> None:
-    await random_rounds(world, int(os.environ.get("LATTICE_ROUNDS", "3000")))
+    await random_rounds(world, int(os.environ.get("LATTICE_ROUNDS", "3000")), Editor)
+
+
+async def test_random_moves_converge_and_lose_nothing(world: World) -> None:
+    await random_rounds(world, 40, Mover)
+
+
+@pytest.mark.long
+async def test_many_random_moves_converge_and_lose_nothing(world: World) -> None:
+    await random_rounds(world, int(os.environ.get("LATTICE_ROUNDS", "3000")), Mover)
 
 
 async def test_a_deletion_of_a_moved_file_is_a_removal(world: World) -> None:

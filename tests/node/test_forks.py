@@ -116,9 +116,16 @@ async def fork_from_the_first(twin: Device, *honest: Device) -> None:
     begin_anew(twin)
     await launch(twin)
     await put(twin, "notes", other="beginning")
+    for device in honest:
+        device.options += ["--peer", twin.address]
     await launch(*honest)
-    await convicted(*honest)
+    for device in honest:
+        await until(lambda device=device: convicted_from_the_first(device), f"{device.name} to convict")
     await halt(twin)
+
+
+async def convicted_from_the_first(device: Device) -> bool | None:
+    return [fork["seq"] for fork in await forks(device)] == [0] or None
 
 
 async def test_what_most_devices_named_in_checkpoints_stays_though_the_log_is_forked_from_its_first_entry(
@@ -145,8 +152,6 @@ async def test_what_most_devices_named_in_checkpoints_stays_though_the_log_is_fo
     (late,) = await forks(one)
     await halt(one, two)
     await fork_from_the_first(twins.right, one, two)
-    await until(lambda: lowered(one), "the lower number")
-    await until(lambda: lowered(two), "the lower number")
     for device in (one, two):
         await put(device, "after", **{device.name: 1})
     await in_step(one, two)
@@ -157,10 +162,6 @@ async def test_what_most_devices_named_in_checkpoints_stays_though_the_log_is_fo
     assert fork["settled"] is not None
     assert await document(two, "notes") == {"honest": HONEST, **MANY}
     assert (two.folder / "settled").read_text() == "named by one and two"
-
-
-async def lowered(device: Device) -> bool | None:
-    return [fork["seq"] for fork in await forks(device)] == [0] or None
 
 
 @pytest.mark.long
@@ -207,6 +208,7 @@ async def test_of_one_device_its_own_checkpoints_settle(tmp_path: Path, settled:
         await halt(twin)
         accuse(one, twin)
         await launch(one)
+        await convicted(one)
         (fork,) = await forks(one)
         assert (fork["seq"], fork["settled"] is not None) == (0, settled)
         assert await document(one, "notes") == (MANY if settled else {})

@@ -130,6 +130,12 @@ def begin_anew(device: Device) -> None:
     SqliteStore(database, _space(device), nonce).close()
 
 
+def acquaint(device: Device, *others: Device) -> None:
+    """Have a stopped device know where these others are, and nobody else."""
+    _state_file(device).save(replace(_state(device), devices=()))
+    device.options = [word for other in others for word in ("--peer", other.address)]
+
+
 def accuse(device: Device, other: Device) -> None:
     """Give `device` the proof that the first entry of its log is another one in the home `other`; both are stopped."""
     with opened(other) as there:
