@@ -61,8 +61,8 @@ class Store:
     def entry(self, entry: EntryId) -> Entry | None:
         return self.known.get(entry)
 
-    def entries_from(self, log: LogId, seq: int) -> Sequence[Entry]:
-        return [e for e in self.known.values() if e.body.author == log and e.body.seq >= seq]
+    def entries_from(self, log: LogId, seq: int, last: int = 1 << 48) -> Sequence[Entry]:
+        return [e for e in self.known.values() if e.body.author == log and seq <= e.body.seq <= last]
 
 
 def payload(number: int) -> bytes:

@@ -18,10 +18,10 @@ from latticework.wire import EntryId, LogId, SpaceId, encode
 
 from .causality import Causality, Spot
 from .containment import Contested, Convictions
-from .entry import LANE_LOG, LANE_MERGE, STATE_LANES, Body, Entry, signature_verifies
+from .entry import LANE_LOG, LANE_MERGE, STATE_LANES, Body, Entry, Envelope, signature_verifies
 from .hlc import hlc_us
 from .orphans import Orphans
-from .params import MAX_CLOCK_AHEAD_US
+from .params import MAX_CLOCK_AHEAD_US, MAX_SEQ
 from .statements import Conviction, FraudKind, prove_fork
 
 
@@ -52,8 +52,8 @@ class Positions(Protocol):
         """The admitted entry itself."""
         ...
 
-    def entries_from(self, log: LogId, seq: int) -> Sequence[Entry]:
-        """Admitted entries of `log` with this number or a higher one, of all branches, in admission order."""
+    def entries_from(self, log: LogId, seq: int, last: int = MAX_SEQ) -> Sequence[Entry]:
+        """Admitted entries of `log` with numbers from `seq` to `last`, of all branches, in admission order."""
         ...
 
 
@@ -208,13 +208,17 @@ class Logs:
 
     def convict(self, conviction: Conviction) -> bool:
         """Take a verified proof; False when it says nothing new. The log's head goes back below the fork."""
+        log, fork = conviction.log, conviction.seq
+        before = self.convictions.fork(log)
+        last = MAX_SEQ if before is None else before - 1
         if not self.convictions.add(conviction):
             return False
-        log, fork = conviction.log, conviction.seq
-        above = list(self._positions.entries_from(log, fork))
+        # What stands above an earlier fork is known: many convictions of one log, each lower, cost no more than one.
+        above = list(self._positions.entries_from(log, fork, last))
         known = {entry.id for entry in above}
-        above += [e for e in self._fresh.values() if e.body.author == log and e.body.seq >= fork and e.id not in known]
-        self.contested[log] = {entry.id: _contested(entry) for entry in above}
+        fresh = (e for e in self._fresh.values() if e.body.author == log and fork <= e.body.seq <= last)
+        above += [e for e in fresh if e.id not in known]
+        self.contested[log] = {entry.id: _contested(entry) for entry in above} | self.contested.get(log, {})
         head = self.heads.get(log)
         if head is not None and head.seq >= fork:
             self._set_head(log, None)
@@ -235,6 +239,10 @@ class Logs:
     def forget_sender(self, sender: bytes) -> None:
         """Drop what `sender` left waiting: its connection ended."""
         self._orphans.forget_sender(sender)
+
+    def is_waiting(self, entry: EntryId) -> bool:
+        """True while an entry waits."""
+        return self._orphans.holds(entry)
 
     def waiting_count(self) -> int:
         """Entries that wait."""
@@ -298,8 +306,12 @@ class Logs:
             self._head_of[head.id] = log
 
     def _fill(self, entry: Entry) -> Verdict | None:
-        if entry.envelope.payload is None or not (entry.id in self.holes or entry.id in self.bare):
+        bare = self.entry(entry.id) if entry.id in self.holes or entry.id in self.bare else None
+        if entry.envelope.payload is None or bare is None:
             return None
+        # Its own signature stays: the one that came along may never have been checked.
+        envelope = Envelope(entry.envelope.body, bare.envelope.signature, entry.envelope.payload)
+        entry = Entry(entry.id, entry.body, envelope)
         self.holes.discard(entry.id)
         self.bare.discard(entry.id)
         self._fresh[entry.id] = entry
@@ -312,7 +324,7 @@ class Logs:
         if head is None or head.seq < body.seq or self.convictions.contests(body.author, body.seq):
             return None
         fresh = (e for e in self._fresh.values() if e.body.author == body.author and e.body.seq == body.seq)
-        stored = (e for e in self._positions.entries_from(body.author, body.seq) if e.body.seq == body.seq)
+        stored = self._positions.entries_from(body.author, body.seq, body.seq)
         return next((e for source in (fresh, stored) for e in source if e.id != entry.id), None)
 
     def _convict_by(self, one: Entry, other: Entry) -> Verdict:

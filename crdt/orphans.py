@@ -80,6 +80,10 @@ class Orphans:
             self._drop(sender, identifier)
         self._shares.pop(sender, None)
 
+    def holds(self, entry: EntryId) -> bool:
+        """True while `entry` waits, whoever sent it."""
+        return entry in self._holders
+
     def count(self) -> int:
         """Entries that wait."""
         return sum(len(share.entries) for share in self._shares.values())

@@ -12,6 +12,8 @@ MAX_BODY_BYTES = 1024
 """A signed body: 16 dependencies and the fixed fields fit into 700 bytes."""
 MAX_PROOF_BYTES = 2 * MAX_BODY_BYTES + 256
 """A FraudProof: two signed bodies."""
+MAX_SEQ = 1 << 48
+"""No log has more entries: a million a second would take nine years."""
 HLC_COUNTER_BITS = 16
 """Low bits of a hybrid logical clock reading; the upper 48 are milliseconds."""
 MAX_CLOCK_AHEAD_US = 5 * 60 * 1_000_000

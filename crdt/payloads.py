@@ -58,8 +58,12 @@ class Payloads:
         self.renames = 0
         """Counts the times that a log came to be called otherwise."""
 
-    def refusal(self, entry: Entry) -> str | None:
-        """Why an entry that is otherwise admissible is refused, or None; what it says can be taken then."""
+    def refusal(self, entry: Entry, *, restored: bool = False) -> str | None:
+        """Why an entry that is otherwise admissible is refused, or None; what it says can be taken then.
+
+        One that is `restored` was admitted before: the certificate of its device may have been lost since, by a disk
+        that was full or a node that was killed, and comes again from a peer.
+        """
         body = entry.body
         if (body.seq == 0) != (body.lane == LANE_LOG):
             return "a log is opened by its first entry and only there"
@@ -74,7 +78,7 @@ class Payloads:
                 return str(error)
             payload = None
             self.unreadable_count += 1
-        if (reason := self._refusal_of(entry, payload)) is None:
+        if (reason := self._refusal_of(entry, payload, restored=restored)) is None:
             self._read[entry.id] = payload
         return reason
 
@@ -148,16 +152,20 @@ class Payloads:
         plaintext = self._cipher.open(body.author, body.seq, body.prev, payload)
         return decode(payload_type, plaintext, MAX_PAYLOAD_BYTES)
 
-    def _refusal_of(self, entry: Entry, payload: Payload) -> str | None:
-        body = entry.body
+    def _refusal_of(self, entry: Entry, payload: Payload, *, restored: bool) -> str | None:
+        body, members = entry.body, self._roster.members
         match payload:
             case LogOpen():
-                if reason := self._opening_refusal(body.author, payload):
+                known = payload.device in members or not restored
+                if known and (reason := self._opening_refusal(body.author, payload)):
                     return reason
                 self._opened(entry.id, Opening(body.author, payload.device, payload.name))
                 return None
             case SignedCheckpoint():
-                key = self._roster.members[self.authors[body.author]].certificate.signing_key
+                member = members.get(self.authors[body.author])
+                if member is None:
+                    return None if restored else "its device is not on the roster"
+                key = member.certificate.signing_key
                 return checkpoint_refusal(self._signatures, key, self._space, body.author, body.seq, payload)
             case _:
                 return None

@@ -13,6 +13,7 @@ from latticework.wire import Array, Bytes, EntryId, Nested, Nullable, UInt, reco
 from .params import (
     FINGERPRINT_BYTES,
     MAX_BATCH_BYTES,
+    MAX_SEQ,
     SYNC_CHECK_BYTES,
     SYNC_MAX_HEADS,
     SYNC_MAX_KEYS,
@@ -27,8 +28,6 @@ from .params import (
     SYNC_PROOFS_PER_MESSAGE,
     SYNC_SALT_BYTES,
 )
-
-MAX_SEQ = 1 << 48
 
 
 @record("sync-root", tag=1)

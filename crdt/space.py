@@ -45,7 +45,7 @@ from .entry import (
 from .hlc import next_hlc
 from .logs import Admitted, Filled, Head, Logs, Positions, Refused, Waiting
 from .opening import LogOpen, open_log
-from .params import LOAD_BATCH_ENTRIES, MAX_CONVICTIONS_AHEAD, MAX_DEPS
+from .params import LOAD_BATCH_ENTRIES, MAX_CHECKPOINT_HEADS, MAX_CONVICTIONS_AHEAD, MAX_DEPS
 from .payloads import Payload, Payloads
 from .ports import PayloadCipher
 from .projection import Applied, Changes, Operations, Projection
@@ -164,7 +164,7 @@ class SpaceReplica:
         found: list[Conviction] = []
         batch: list[tuple[Entry, Payload]] = []
         for entry in entries:
-            if reason := self.payloads.refusal(entry):
+            if reason := self.payloads.refusal(entry, restored=True):
                 raise MalformedError(reason)
             found += self.logs.restore(entry)
             payload = self._note(entry)
@@ -258,16 +258,19 @@ class SpaceReplica:
             LocalError: the state is not complete, or the log is convicted: a new one is needed.
         """
         lane = LANE_FILES if isinstance(operations, FileOperations) else LANE_DOCUMENTS
+        plaintext = encode(operations)
         written = self._prepare(writer, now_us)
-        written.append(self._append(writer, lane, operations, encode(operations), now_us))
+        written.append(self._append(writer, lane, operations, plaintext, now_us))
         return written, self._project([(entry, self._note(entry)) for entry in written])
 
     def write_checkpoint(self, writer: Writer, now_us: int) -> tuple[list[Entry], bytes]:
         """Write a checkpoint of everything that this replica has; also the snapshot that its state root is of.
 
         Raises:
-            LocalError: as `write`.
+            LocalError: as `write`, or the logs are more than a checkpoint can name; then nothing was written.
         """
+        if len(self.frontier) >= MAX_CHECKPOINT_HEADS:
+            raise LocalError(f"there are more than {MAX_CHECKPOINT_HEADS - 1} logs, which no checkpoint can name")
         written = self._prepare(writer, now_us)
         self._project([(entry, self._note(entry)) for entry in written])
         last = self.attestations.last.get(writer.log)

@@ -27,7 +27,7 @@ from latticework.wire import (
 from latticework.wire.signing import Ed25519Signer
 
 from .entry import Body, Entry, entry_id
-from .params import MAX_BODY_BYTES, MAX_PROOF_BYTES
+from .params import MAX_BODY_BYTES, MAX_PROOF_BYTES, MAX_SEQ
 
 
 class FraudKind(IntEnum):
@@ -141,6 +141,8 @@ def read_proof(space: SpaceId, data: bytes) -> Conviction:
     except ValueError:
         raise MalformedError(f"there is no fraud of kind {proof.kind}") from None
     log, seq = _forked_at(proof) if kind is FraudKind.FORK else _contradicted_at(proof)
+    if seq > MAX_SEQ:
+        raise MalformedError("the proof is about a number that no log reaches")
     return Conviction(log, seq, kind, data)
 
 

@@ -5,7 +5,7 @@ saw and no more. Conflict copies elsewhere stay as they are: an edited copy beco
 settles its conflict, and changing the file beside a copy leaves the copy under its name, as a file of its own.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never, final
 
@@ -45,9 +45,15 @@ class Moved:
 type LocalOperation = Written | Moved
 
 
-def operations_for(tree: FileTree, changes: Sequence[LocalOperation]) -> list[Operation]:
-    """The operations for changes that were made together, a directory before what is in it; see `next_batch`."""
-    draft = _Draft(tree, changes)
+def operations_for(
+    tree: FileTree, changes: Sequence[LocalOperation], has: Callable[[bytes], bool] = lambda _: True
+) -> list[Operation]:
+    """The operations for changes that were made together, a directory before what is in it; see `next_batch`.
+
+    `has` tells of a conflict copy whether its author has it on disk. What he has not, he cannot keep alive: if its only
+    owner takes it away meanwhile, it is gone.
+    """
+    draft = _Draft(tree, changes, has)
     for change in changes:
         match change:
             case Moved():
@@ -61,8 +67,9 @@ def operations_for(tree: FileTree, changes: Sequence[LocalOperation]) -> list[Op
 
 @final
 class _Draft:
-    def __init__(self, tree: FileTree, changes: Sequence[LocalOperation]) -> None:
+    def __init__(self, tree: FileTree, changes: Sequence[LocalOperation], has: Callable[[bytes], bool]) -> None:
         self._tree = tree
+        self._has = has
         self._left = {change.old for change in changes if isinstance(change, Moved)}
         """Paths that something is moved away from."""
         self._changed = self._left | {change.path for change in changes if isinstance(change, Written)}
@@ -151,12 +158,15 @@ class _Draft:
             if any(version.dot in seen for node in nodes for version in node.contents() if version.dot in copy.dots):
                 continue
             self._changed.add(path)
+            has = self._has(path)
             whole = [node for node, dots in nodes.items() if self._is_whole(node, dots)]
+            if not whole and not has:
+                continue
             if not whole:
                 self._make(self._parent(path, ()), _name(path), copy.value)
             for node, dots in nodes.items():
                 if node in whole:
-                    self._move_to(node, path, copy.dots)
+                    self._move_to(node, path, copy.dots, keeps_alive=has)
                 else:
                     self._remove(node, tuple(v.dot for v in node.contents() if v.dot in dots))
 
@@ -164,13 +174,18 @@ class _Draft:
         """True unless some of what `node` contains is in `dots`, and some is shown apart from it."""
         return node.is_directory or len({version.dot in dots for version in node.contents()}) < 2
 
-    def _move_to(self, node: Node, path: bytes, seen: Collection[Dot]) -> None:
-        self._move(node, self._parent(path, ()), _name(path), seen)
+    def _move_to(self, node: Node, path: bytes, seen: Collection[Dot], *, keeps_alive: bool = True) -> None:
+        self._move(node, self._parent(path, ()), _name(path), seen, keeps_alive=keeps_alive)
 
-    def _move(self, node: Node, parent: Ref | None, name: bytes, seen: Collection[Dot]) -> None:
-        replaced = [dot for dot in node.live_moves() if dot in seen]
-        contents = [] if node.is_directory else [dot for dot in seen if node.has_contained(dot)]
-        self.operations.append(Move(_ref(node), parent, name, _refs(replaced), _refs(contents)))
+    def _move(
+        self, node: Node, parent: Ref | None, name: bytes, seen: Collection[Dot], *, keeps_alive: bool = True
+    ) -> None:
+        replaced = _refs([dot for dot in node.live_moves() if dot in seen])
+        contents = _refs([] if node.is_directory else [dot for dot in seen if node.has_contained(dot)])
+        if not keeps_alive:
+            # A move that replaces itself is no presence.
+            replaced, contents = (*replaced[: MAX_REPLACES - 1], Ref(None, len(self.operations))), ()
+        self.operations.append(Move(_ref(node), parent, name, replaced, contents))
 
     def _remove(self, node: Node, dots: tuple[Dot, ...]) -> None:
         for start in range(0, len(dots), MAX_REPLACES):

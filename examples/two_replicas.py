@@ -44,8 +44,8 @@ class Replica:
     def entry(self, entry: EntryId) -> Entry | None:
         return self.entries.get(entry)
 
-    def entries_from(self, log: LogId, seq: int) -> list[Entry]:
-        return [entry for entry in self.entries.values() if entry.body.author == log and entry.body.seq >= seq]
+    def entries_from(self, log: LogId, seq: int, last: int = 1 << 48) -> list[Entry]:
+        return [entry for entry in self.entries.values() if entry.body.author == log and seq <= entry.body.seq <= last]
 
     def write(self, make: Make) -> None:
         writer = Writer(self.signer, keys.device, keys.signer)

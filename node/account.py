@@ -23,11 +23,13 @@ from latticework.wire import (
     StoreError,
     Threads,
     decode,
+    encode,
 )
 
 from .identity import NodeSecrets
 from .messages import SpaceOffer
-from .state import KnownDevice, KnownSpace, NodeState, StateStore
+from .params import MAX_OFFERED_SPACES
+from .state import MAX_STATE_BYTES, KnownDevice, KnownSpace, NodeState, StateStore
 
 _log = logging.getLogger(__name__)
 _MAX_GENESIS_BYTES = 256
@@ -129,6 +131,11 @@ class Account:
             raise PeerError("space-offer", "a space of another account was offered")
         if any(known.genesis == offer.genesis for known in self.spaces):
             return False
+        if not offer.name or not offer.name.isprintable():
+            raise PeerError("space-offer", "a space was offered whose name cannot be shown")
+        if len(self.spaces) >= MAX_OFFERED_SPACES:
+            _log.warning("an offer of one space more than can be remembered was ignored")
+            return False
         await self.put_space(KnownSpace(offer.genesis, offer.name, offer.epoch_secret, None, held=False))
         return True
 
@@ -188,8 +195,16 @@ class Account:
     async def _update(self, change: Callable[[NodeState], NodeState]) -> None:
         async with self._saving:
             state = change(self._state)
-            await self._threads.run(lambda: self._store.save(state))
+            await self._threads.run(lambda: self._save(state))
             self._state = state
+
+    def _save(self, state: NodeState) -> None:
+        try:
+            decode(NodeState, encode(state), MAX_STATE_BYTES)
+        except MalformedError as error:
+            # Part of it comes from other devices; a file that cannot be read again would be the end of this one.
+            raise StoreError(f"the state cannot be saved: {error}") from error
+        self._store.save(state)
 
 
 def _roster(signatures: SignatureProvider, records: Sequence[bytes]) -> Roster:

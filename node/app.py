@@ -6,7 +6,7 @@ simulated one differ in the `Surroundings` alone.
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -211,7 +211,7 @@ class Node:
     async def offered(self, offer: SpaceOffer, device: DeviceId) -> None:
         """Remember a space of the account; a person joins it with `folder join`."""
         if await self.account.take_offer(offer):
-            _log.info("space offered name=%r peer=%s", offer.name, short(device))
+            _log.info("space offered peer=%s", short(device))
             for link in self.peers.links.values():
                 if link.device != device:
                     link.spaces_changed()
@@ -248,13 +248,15 @@ class Node:
 
     async def paired(self, paired: Paired) -> None:
         """Keep the device that we paired with connected."""
-        for text in paired.addresses:
-            try:
-                self.peers.keep(Multiaddr.parse(text), "paired", paired.remote)
-            except MalformedError:
-                _log.info("ignoring an address that is none peer=%s", short(paired.remote))
-        await self.account.put_device(KnownDevice(paired.remote, paired.addresses[:_KEPT_ADDRESSES]))
+        known = KnownDevice(paired.remote, paired.addresses[:_KEPT_ADDRESSES])
+        self._keep(known, "paired")
+        await self.account.put_device(known)
         self.peers.redial()
+
+    def _keep(self, known: KnownDevice, source: str) -> None:
+        for text in known.addresses:
+            with suppress(MalformedError):
+                self.peers.keep(Multiaddr.parse(text), source, known.device)
 
     # What spaces tell.
 
@@ -303,8 +305,7 @@ class Node:
         for address in options.peers:
             self.peers.keep(address, "static")
         for device in self.account.devices:
-            for text in device.addresses:
-                self.peers.keep(Multiaddr.parse(text), "known", device.device)
+            self._keep(device, "known")
         nursery.start_soon(self.gossip.run)
         self.holdings.start(nursery)
 

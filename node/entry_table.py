@@ -19,15 +19,18 @@ from latticework.crdt import (
     read_stored_entry,
     signature_verifies,
 )
+from latticework.crdt.params import MAX_BATCH_ENTRIES
 from latticework.crdt.reconcile_events import Range
 from latticework.wire import EntryId, LogId, MalformedError, SpaceId, encode
 
+from .params import SERVE_SCAN_ENTRIES
 from .store import Incoming, StoreCorruptError
 
 ENTRY_SCHEMA = """
 CREATE TABLE log(n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE) STRICT;
 CREATE TABLE entry(i INTEGER PRIMARY KEY, h8 INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,
-  hlc INTEGER NOT NULL, lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL, envelope BLOB NOT NULL) STRICT;
+  hlc INTEGER NOT NULL, lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL,
+  envelope BLOB NOT NULL) STRICT;
 CREATE INDEX entry_h8 ON entry(h8);
 CREATE INDEX entry_place ON entry(log, seq);
 CREATE INDEX entry_unchecked ON entry(i) WHERE checked=0;
@@ -69,10 +72,12 @@ class EntryTable:
         found = self._db.execute(query, (log, seq)).get
         return EntryId(found) if isinstance(found, bytes) else None
 
-    def entries_from(self, log: LogId, seq: int) -> list[Entry]:
-        """Entries of a log from a number on."""
-        query = "SELECT id, envelope FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq>=? ORDER BY i"
-        rows = self._db.execute(query, (log, seq)).fetchall()
+    def entries_from(self, log: LogId, seq: int, last: int) -> list[Entry]:
+        """Entries of a log in a range of numbers."""
+        query = (
+            "SELECT id, envelope FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq BETWEEN ? AND ? ORDER BY i"
+        )
+        rows = self._db.execute(query, (log, seq, last)).fetchall()
         return [self._read(cast("bytes", identifier), cast("bytes", envelope)) for identifier, envelope in rows]
 
     def recent(self, count: int) -> list[Entry]:
@@ -179,8 +184,8 @@ class EntryTable:
         untold: set[LogId] = set()
         rows = db.execute(
             "SELECT i, id, envelope, checked FROM entry JOIN temp.wanted w ON w.log=entry.log"
-            " WHERE i>? AND seq BETWEEN w.first AND w.last ORDER BY i",
-            (after,),
+            " WHERE i>? AND i<=? AND seq BETWEEN w.first AND w.last ORDER BY i",
+            (after, after + SERVE_SCAN_ENTRIES),
         )
         for index, identifier, envelope, checked in rows:
             entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
@@ -189,27 +194,32 @@ class EntryTable:
                 continue
             found.append(entry)
             size += len(cast("bytes", envelope))
-            if size >= max_bytes:
+            if size >= max_bytes or len(found) == MAX_BATCH_ENTRIES:
                 return found, cast("int", index)
-        return found, None
+        last = db.execute("SELECT max(i) FROM entry").get
+        more = isinstance(last, int) and last > after + SERVE_SCAN_ENTRIES
+        return found, after + SERVE_SCAN_ENTRIES if more else None
 
     def serve_ids(self, ids: Sequence[EntryId], forks: Mapping[LogId, int], max_bytes: int) -> list[Entry]:
         """See the port."""
         found: dict[EntryId, Entry] = {}
         size = 0
         for identifier in ids:
-            branch: list[Entry] = []
+            # A branch may be long and its payloads large: only ids are kept of it on the way down.
+            branch: list[EntryId] = []
             entry = self.entry(identifier)
             while entry is not None and entry.id not in found:
-                branch.append(entry)
+                branch.append(entry.id)
                 fork = forks.get(entry.body.author)
                 prev = entry.body.prev
                 entry = None if prev is None or fork is None or entry.body.seq <= fork else self.entry(prev)
-            for entry in reversed(branch):
-                size += len(entry.envelope.payload or b"") + 256
-                if size > max_bytes:
+            for name in reversed(branch):
+                entry = self.entry(name)
+                assert entry is not None
+                size += len(entry.envelope.body) + len(entry.envelope.payload or b"") + 256
+                if size > max_bytes or len(found) == MAX_BATCH_ENTRIES:
                     return list(found.values())
-                found[entry.id] = entry
+                found[name] = entry
         return list(found.values())
 
     def problems(self) -> Iterator[str]:

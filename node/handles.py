@@ -105,28 +105,33 @@ class Space:
         runner = self.runner
         if runner is not None and runner.space is not None and runner.space.heads:
             return runner.space
-        made = runner is None and await self._join(create=create)
+        if runner is None:
+            await self._join(create=create)
         opened = await self._open()
         waited_for = self._node.holdings.waited_for
-        if not (opened.heads or made or opened.id in waited_for) and _has_others(self._node):
+        if not (opened.heads or opened.id in waited_for) and _has_others(self._node):
             with trio.move_on_after(FIRST_CONTACT_S):
                 await self._node.heard_of(opened.id)
             waited_for.add(opened.id)
         return opened
 
-    async def _join(self, *, create: bool) -> bool:
-        """Hold the space; True if it had to be made."""
+    async def _join(self, *, create: bool) -> None:
+        """Hold the space; make it if nobody has one of this name."""
         # Another device may be about to tell of a space of this name; two of one name are not wanted.
         await offered(self._node, lambda: self._known() is not None, create=create)
         known = self._known()
         if known is not None:
             await self._node.holdings.join(space_of(known).hex())
-            return False
-        if not create:
+        elif create:
+            try:
+                await self._node.holdings.create(self.name)
+            except LocalError:
+                if self._known() is None:
+                    raise
+                # Another task needed it at the same time, and was first.
+        else:
             names = ", ".join(sorted(known.name for known in self._node.account.spaces)) or "none yet"
             raise LocalError(f"there is no space named {self.name!r}; there is: {names}")
-        await self._node.holdings.create(self.name)
-        return True
 
     async def _open(self) -> space.Space:
         with trio.move_on_after(_OPEN_S):
@@ -142,7 +147,8 @@ async def offered(node: app.Node, is_known: Callable[[], bool], *, create: bool)
     if is_known() or not _has_others(node):
         return
     with trio.move_on_after(OFFER_WAIT_S if create else FIRST_CONTACT_S):
-        while not (is_known() or (create and node.peers.links)):
+        others = 1 if create else len(node.roster.members) - 1
+        while not (is_known() or len(node.peers.links) >= others):
             await node.changed()
         with trio.move_on_after(OFFERS_FOLLOW_S):
             while not is_known():

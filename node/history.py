@@ -111,6 +111,8 @@ class _History:
         runner, space = space_named(self._node, request.get("space"))
         await caller.event(event="verifying", space=runner.name)
         problems = await self._node.threads.run(space.store.check)
+        if runner.set_aside is not None:
+            problems.append(f"the database was damaged and is now {runner.set_aside}; this is what came back since")
         if not problems:
             problems = await check_state(space, self._node.threads)
         if problems:

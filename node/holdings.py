@@ -43,6 +43,7 @@ class Holdings:
         self._identity = identity
         self._fetcher = fetcher
         self._nursery: trio.Nursery | None = None
+        self._changing = trio.Lock()
         self._feeds: WeakKeyDictionary[Changes, Callable[[], SpaceRunner | None]] = WeakKeyDictionary()
         self.waited_for: set[SpaceId] = set()
         """Spaces whose first word from others was waited for; once per run is enough."""
@@ -76,6 +77,10 @@ class Holdings:
         Raises:
             LocalError: the name is taken, the path overlaps another folder or cannot be one.
         """
+        async with self._changing:
+            return await self._create(name, folder)
+
+    async def _create(self, name: str, folder: Path | None) -> SpaceId:
         if not name or not name.isprintable() or len(name.encode()) > MAX_SPACE_NAME_BYTES:
             raise LocalError(f"the name of a space is printable text of at most {MAX_SPACE_NAME_BYTES} bytes")
         if any(known.name == name for known in self._account.spaces):
@@ -86,6 +91,7 @@ class Holdings:
         place = None if folder is None else os.fsencode(folder)
         known = KnownSpace(encode(genesis), name, rng.random_bytes(32), place, held=True)
         await self._account.put_space(known)
+        self.waited_for.add(genesis.space)
         self._run(known, own=True)
         return genesis.space
 
@@ -95,6 +101,10 @@ class Holdings:
         Raises:
             LocalError: no such space, or it is kept in a folder already, or the path cannot be one.
         """
+        async with self._changing:
+            return await self._join(name, folder)
+
+    async def _join(self, name: str, folder: Path | None) -> SpaceId:
         known = self._account.named(name)
         identifier = space_of(known)
         if known.folder is not None and folder is not None:
@@ -106,7 +116,9 @@ class Holdings:
         await self._account.put_space(known)
         if (runner := self.runners.pop(identifier, None)) is not None:
             runner.scope.cancel()
-            await runner.ended.wait()
+            # Cancelled in between, the space would not run until the next start.
+            with trio.CancelScope(shield=True):
+                await runner.ended.wait()
         self._run(known, own=False)
         return identifier
 

@@ -16,7 +16,7 @@ import trio
 from latticework.crdt import Reconciler, Roster, write_batch
 from latticework.crdt import reconcile_events as rs
 from latticework.crdt.params import SYNC_SALT_BYTES
-from latticework.crdt.reconcile_messages import Entries, Message
+from latticework.crdt.reconcile_messages import Compare, Entries, Message, Proofs, Root
 from latticework.transport import Connection, Stream
 from latticework.wire import (
     DeviceId,
@@ -43,12 +43,15 @@ from .messages import (
     SpaceOffer,
     SyncMessage,
 )
-from .params import MAX_SYNC_MESSAGE_BYTES, RETRY_LAST_S, SERVE_BATCH_BYTES
+from .params import MAX_SYNC_MESSAGE_BYTES, RETRY_LAST_S, SERVE_BATCH_BYTES, SYNC_BURST, SYNC_PER_S
+from .rate import Pace
 from .space import Space
 
 _log = logging.getLogger(__name__)
 _MAX_SERVE_JOBS = 64
-_MAX_EVENTS = 1024
+_MAX_ANSWERS = 256
+"""Answers of ours that a peer leaves unread, besides a few for each space: an honest one waits for them."""
+_ANSWERS_PER_SPACE = 16
 _ROSTER_BATCH = 64
 
 
@@ -107,8 +110,9 @@ class Link:
         self._syncs: dict[SpaceId, tuple[Space, Reconciler]] = {}
         self._dirty: dict[SpaceId, None] = {}
         self._requests: deque[AboutSpace | BaseRequest] = deque()
-        self._events: deque[tuple[SpaceId, rs.Event]] = deque(maxlen=_MAX_EVENTS)
+        self._events: dict[tuple[SpaceId, type[rs.Event]], rs.Event] = {}
         self._serving: deque[_ServeJob] = deque()
+        self._pace = Pace(SYNC_BURST, SYNC_PER_S)
         self._bases = BaseExchange(device, threads)
         self._roster_due = True
         self._roster_missing = False
@@ -152,12 +156,16 @@ class Link:
         self._roster_due = True
         self._dirty |= dict.fromkeys(self._hub.spaces)
         # Entries of a device that was unknown until now were refused: they are asked for again.
-        self._events += [(identifier, rs.Reconsider()) for identifier in self._syncs]
+        for identifier in self._syncs:
+            self._note(identifier, rs.Reconsider())
         self._wake.set()
 
     def missing(self, space: SpaceId, ids: Sequence[EntryId]) -> None:
-        """Entries wait for these; this device may have them."""
-        self._events.append((space, rs.MissingIds(tuple(ids))))
+        """Entries wait for these, and for nothing else; this device may have them."""
+        self._note(space, rs.MissingIds(tuple(ids)))
+
+    def _note(self, space: SpaceId, event: rs.Event) -> None:
+        self._events[space, type(event)] = event
         self._wake.set()
 
     def state(self, space: SpaceId) -> Reconciler | None:
@@ -168,32 +176,42 @@ class Link:
     async def _read(self, stream: Stream) -> None:
         while (data := await stream.receive_message(MAX_SYNC_MESSAGE_BYTES)) is not None:
             message = decode_one_of(SYNC_MESSAGES, data, MAX_SYNC_MESSAGE_BYTES)
-            match message:
-                case RosterHashes(hashes):
-                    self._roster_answer = tuple(hashes)
-                    self._roster_missing = True
-                    # We lack some too: our own hashes ask for them.
-                    self._roster_due |= any(known not in self._hub.roster.records for known in hashes)
-                    self._wake.set()
-                case RosterRecords(records):
-                    await self._hub.take_roster(records)
-                case SpaceOffer():
-                    await self._hub.offered(message, self.device)
-                case AboutSpace(space, about):
-                    await self._about_space(space, about)
-                case BaseRequest():
-                    self._bases.ask(message)
-                    self._wake.set()
-                case BasePart():
-                    await self._take_base(message)
-                case _:
-                    assert_never(message)
+            try:
+                await self._take(message)
+            except StoreError as error:
+                # Our disk, not the peer: what could not be kept is asked for again on the next link.
+                self.problem = str(error)
+
+    async def _take(self, message: SyncMessage) -> None:
+        match message:
+            case RosterHashes(hashes):
+                self._roster_answer = tuple(hashes)
+                self._roster_missing = True
+                # We lack some too: our own hashes ask for them.
+                self._roster_due |= any(known not in self._hub.roster.records for known in hashes)
+                self._wake.set()
+            case RosterRecords(records):
+                await self._hub.take_roster(records)
+            case SpaceOffer():
+                await self._hub.offered(message, self.device)
+            case AboutSpace(space, about):
+                await self._about_space(space, about)
+            case BaseRequest():
+                self._bases.ask(message)
+                self._wake.set()
+            case BasePart():
+                await self._take_base(message)
+            case _:
+                assert_never(message)
 
     async def _about_space(self, identifier: SpaceId, message: Message) -> None:
         space = self._hub.spaces.get(identifier)
         if space is None:
             return
         sync = self._sync(space)
+        cost = _cost(message, len(space.heads))
+        if (wait_s := self._pace.spend(cost, trio.current_time())) > 0:
+            await trio.sleep(wait_s)
         await self._perform(space, sync, sync.handle(rs.Received(message)))
         self._want_base(space, sync)
         self._hub.link_changed(self.device)
@@ -219,6 +237,8 @@ class Link:
         while due:
             match due.popleft():
                 case rs.Send(message):
+                    if len(self._requests) >= _MAX_ANSWERS + _ANSWERS_PER_SPACE * len(self._hub.spaces):
+                        raise PeerError("flood", "the peer asks and does not read the answers")
                     self._requests.append(AboutSpace(space.id, message))
                     self._wake.set()
                 case rs.Serve() | rs.ServeIds() as asked:
@@ -301,7 +321,8 @@ class Link:
 
     def _next_announcement(self) -> SyncMessage | None:
         while self._events:
-            identifier, event = self._events.popleft()
+            identifier, _ = key = next(iter(self._events))
+            event = self._events.pop(key)
             if (sync := self.state(identifier)) is not None:
                 self._take_sends(identifier, sync.handle(event))
         if self._requests:
@@ -341,10 +362,25 @@ class Link:
         return AboutSpace(job.space, Entries(batch, int(cursor is None)))
 
 
+def _cost(message: Message, heads: int) -> float:
+    """What handling a message takes, in small comparisons: rounds read the whole frontier."""
+    match message:
+        case Compare() | Root(_, _, bytes()):
+            return 1 + heads / 256
+        case Proofs(proofs):
+            return len(proofs) / 16
+        case Entries():
+            return 0
+        case _:
+            return 1 / 16
+
+
 def _entries_for(space: Space, job: _ServeJob) -> tuple[bytes, int | None]:
     match job.asked:
         case rs.Serve(ranges):
             entries, cursor = space.store.serve(ranges, job.cursor, SERVE_BATCH_BYTES)
+            while not entries and cursor is not None:
+                entries, cursor = space.store.serve(ranges, cursor, SERVE_BATCH_BYTES)
         case rs.ServeIds(ids):
             forks = {conviction.log: conviction.seq for conviction in space.convictions}
             entries, cursor = space.store.serve_ids(ids, forks, SERVE_BATCH_BYTES), None

@@ -32,7 +32,12 @@ def operations_of(
             parent = came_from.get(parent, b"" if parent in moves.paths else parent)
             above = rows.get(parent)
             found.append(Moved(move.old, move.new, move.row.dots, () if above is None else above.dots))
-    return operations_for(tree, [operation for operation in found if operation is not None])
+
+    def has(path: bytes) -> bool:
+        row, shown = rows.get(path), tree.shown.get(path)
+        return row is not None and shown is not None and not set(row.dots).isdisjoint(shown.dots)
+
+    return operations_for(tree, [operation for operation in found if operation is not None], has)
 
 
 def rows_after_moves(tree: FileTree, moves: LocalMoves, rows: Mapping[bytes, Row]) -> dict[bytes, Row | None]:

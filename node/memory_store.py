@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import final
 
 from latticework.crdt import Base, Conviction, Entry, Position
+from latticework.crdt.params import MAX_BATCH_ENTRIES, MAX_SEQ
 from latticework.crdt.reconcile_events import Range
 from latticework.wire import ChunkId, EntryId, LogId
 
@@ -43,9 +44,9 @@ class MemoryStore:
     def entry_at(self, log: LogId, seq: int) -> EntryId | None:
         return next((key for key in self._logs.get(log, ()) if self._entries[key].body.seq == seq), None)
 
-    def entries_from(self, log: LogId, seq: int) -> list[Entry]:
+    def entries_from(self, log: LogId, seq: int, last: int = MAX_SEQ) -> list[Entry]:
         entries = (self._entries[key] for key in self._logs.get(log, ()))
-        return [entry for entry in entries if entry.body.seq >= seq]
+        return [entry for entry in entries if seq <= entry.body.seq <= last]
 
     def recent(self, count: int) -> list[Entry]:
         return [self._entries[identifier] for identifier in reversed(self._order[-count:])]
@@ -131,8 +132,8 @@ class MemoryStore:
                     del wanted[entry.body.author]
                     continue
                 found.append(entry)
-                size += len(entry.envelope.payload or b"") + 256
-                if size >= max_bytes:
+                size += len(entry.envelope.body) + len(entry.envelope.payload or b"") + 256
+                if size >= max_bytes or len(found) == MAX_BATCH_ENTRIES:
                     return found, index + 1
         return found, None
 
@@ -147,8 +148,8 @@ class MemoryStore:
                 fork, prev = forks.get(entry.body.author), entry.body.prev
                 entry = None if prev is None or fork is None or entry.body.seq <= fork else self._entries.get(prev)
             for entry in reversed(branch):
-                size += len(entry.envelope.payload or b"") + 256
-                if size > max_bytes:
+                size += len(entry.envelope.body) + len(entry.envelope.payload or b"") + 256
+                if size > max_bytes or len(found) == MAX_BATCH_ENTRIES:
                     return list(found.values())
                 found[entry.id] = entry
         return list(found.values())

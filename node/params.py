@@ -8,8 +8,14 @@ WAL_CHECKPOINT_PAGES = 4000
 """The write-ahead log is folded into the database beyond this size (16 MiB)."""
 SERVE_BATCH_BYTES = 1 << 20
 """Entries sent in one message."""
+SERVE_SCAN_ENTRIES = 1 << 16
+"""Stored entries looked at before the store is free for others again: about 30 ms where few of them are served."""
 MAX_SYNC_MESSAGE_BYTES = 8 << 20
 """The longest message of the sync protocol: a full frontier of 65,536 logs."""
+SYNC_BURST = 256
+SYNC_PER_S = 64
+"""Rounds of reconciliation over few logs that one device may ask for: so many at once, then so many a second. Chosen
+here: a few milliseconds each for a thousand logs."""
 BASE_PART_BYTES = 1 << 20
 """A kept state is sent in parts of this size."""
 MAX_CHUNK_REQUEST = 256
@@ -37,6 +43,8 @@ RETRY_LAST_S = 10.0
 DIAL_FIRST_S = 0.5
 DIAL_LAST_S = 30.0
 DIAL_TIMEOUT_S = 10.0
+MAX_OFFERED_SPACES = 1024
+"""Spaces of one account that are remembered before further offers of others are refused; chosen here."""
 INBOX_COMMANDS = 64
 """Commands waiting for the task that owns a space; senders wait when it is full."""
 MAX_CONNECTIONS = 256

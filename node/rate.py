@@ -1,4 +1,4 @@
-"""A token bucket per host, pure: how often a stranger may make us work before it is known (decision 15)."""
+"""Token buckets, pure: how often a stranger may make us work before it is known (decision 15), and a device after."""
 
 from typing import final
 
@@ -22,3 +22,20 @@ class HandshakeRate:
             # The host heard of longest ago goes: a flood from many addresses cannot fill our memory.
             del self._spent[next(iter(self._spent))]
         return allowed
+
+
+@final
+class Pace:
+    """Work that one peer may cause: `burst` at once, then `per_s` a second."""
+
+    def __init__(self, burst: float, per_s: float) -> None:
+        self._burst = burst
+        self._per_s = per_s
+        self._spent = 0.0
+        self._since_s = 0.0
+
+    def spend(self, cost: float, now_s: float) -> float:
+        """Count work of this `cost`; for how many seconds the peer is to wait before it is done."""
+        self._spent = max(0.0, self._spent - (now_s - self._since_s) * self._per_s) + cost
+        self._since_s = now_s
+        return max(0.0, (self._spent - self._burst) / self._per_s)

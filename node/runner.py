@@ -161,12 +161,17 @@ class SpaceRunner:
 
     async def _run_or_mend(self) -> None:
         try:
-            await self._run_once()
-        except StoreCorruptError as error:
-            await self._put_aside(error)
+            try:
+                await self._run_once()
+            except StoreCorruptError as error:
+                await self._put_aside(error)
         except StoreError as error:
             self.problem = str(error)
             _log.error("space=%s: %s", short(self.id), error)
+            await trio.sleep(RETRY_LAST_S)
+        except Exception:  # noqa: BLE001  # the supervisor of one space: a bug begins it anew from its store
+            self.problem = "a bug in this node; see its log"
+            _log.exception("space=%s failed", short(self.id))
             await trio.sleep(RETRY_LAST_S)
 
     async def _run_once(self) -> None:

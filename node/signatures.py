@@ -7,7 +7,7 @@ it, as if it had been refused on arrival.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import final
 
@@ -41,9 +41,9 @@ class PendingSignatures:
         self.any_stored |= any(not checked for _, checked in found)
         return found
 
-    def forget_waiting(self) -> None:
-        """Nothing waits any more."""
-        self._waiting.clear()
+    def keep_only(self, waits: Callable[[EntryId], bool]) -> None:
+        """Of what was noted and not stored, only what still waits for other entries may yet be stored."""
+        self._waiting = {entry for entry in self._waiting if waits(entry)}
 
     async def check(self, hops: int | None = None) -> bool:
         """Check what is stored, in at most `hops` hops; True if something was dropped, and the state must be anew."""

@@ -7,7 +7,7 @@ the frontier that peers are told, is brought up to date only after the commit.
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import assert_never, final
+from typing import final
 
 import trio
 
@@ -18,19 +18,16 @@ from latticework.crdt import (
     Documents,
     Entry,
     FileTree,
-    Filled,
     Head,
     Operation,
-    Refused,
     Roster,
     Run,
     SpaceEvent,
     SpaceReplica,
-    Stored,
-    Waiting,
     Writer,
     next_batch,
     read_batch,
+    read_proof,
 )
 from latticework.handshake.epochs import SpaceKeys
 from latticework.wire import (
@@ -50,6 +47,7 @@ from latticework.wire import (
 )
 from latticework.wire.signing import Ed25519Signer
 
+from .admission import Admission, count_reasons
 from .folders.ports import NO_MOVES, LocalChange, LocalMoves
 from .local_changes import operations_of, row_after, rows_after_moves
 from .owner import Owner
@@ -135,11 +133,15 @@ class Space:
         return self._replica.is_void(entry)
 
     def load(self) -> None:
-        """Rebuild the replica from the store; blocking.
+        """Rebuild the replica from the store, before anybody else has the space; blocking.
 
         Raises:
             StoreCorruptError: an entry is damaged.
         """
+        self._load()
+        self._publish_heads()
+
+    def _load(self) -> None:
         replica = self.fresh_replica()
         try:
             convictions = replica.load(self.store.entries(), self.store.proofs(), self.store.base())
@@ -151,7 +153,6 @@ class Space:
         if self.store.was_moved or self.own_log in replica.logs.convictions:
             # A copied or restored database may have lost entries that others already hold: never reuse their numbers.
             self._open_new_log()
-        self._publish_heads()
 
     async def run(self) -> None:
         """Own the replica until cancelled; whoever still waits then hears that the space is closed."""
@@ -218,7 +219,7 @@ class Space:
     async def _do_publish(
         self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves
     ) -> dict[bytes, Row | None]:
-        await self._check_signatures()
+        await self.check_signatures()
         written, changed = self._write(operations_of(self.tree, changes, rows, moves))
         result: dict[bytes, Row | None] = {}
         disk: list[DiskChange | DiskMoves] = []
@@ -252,7 +253,7 @@ class Space:
         return written, changes
 
     async def _do_edit(self, make: Callable[[Documents], DocOperations | None]) -> EntryId | None:
-        await self._check_signatures()
+        await self.check_signatures()
         operations = make(self.documents)
         if operations is None:
             return None
@@ -265,12 +266,14 @@ class Space:
         run = await self._threads.run(partial(self._parse, batch))
         self._signatures_due.note(run.unchecked)
         incoming = [(entry, sender) for entry in run.entries]
-        return await self._take(self._replica.receive(incoming, self._clock.now_us()), sender)
+        stored = await self._take(self._replica.receive(incoming, self._clock.now_us()), sender)
+        self._signatures_due.keep_only(self._replica.logs.is_waiting)
+        return stored
 
     def _parse(self, batch: bytes) -> Run:
         return read_batch(self.id, batch, chain=len(batch) >= CHAIN_MODE_BYTES)
 
-    async def _check_signatures(self) -> None:
+    async def check_signatures(self) -> None:
         """Before anything of ours depends on an entry, its own signature is checked."""
         if await self._signatures_due.check():
             await self.reload()
@@ -288,39 +291,34 @@ class Space:
             await self._take(self._replica.receive(due, self._clock.now_us()), b"")
 
     async def _do_proofs(self, proofs: Sequence[bytes]) -> None:
-        for proof in proofs:
-            await self._take(self._replica.take_proof(proof), b"")
+        read = await self._threads.run(lambda: [read_proof(self.id, proof) for proof in proofs])
+        # Of many about one log the lowest says it all.
+        lowest = {conviction.log: conviction for conviction in sorted(read, key=lambda known: -known.seq)}
+        for conviction in lowest.values():
+            await self._take(self._replica.take_proof(conviction.proof), b"")
 
     async def _take(self, events: Sequence[SpaceEvent], sender: bytes) -> int:
-        stored: list[Entry] = []
-        changes = Changes()
-        convictions: list[Conviction] = []
-        for event in events:
-            match event:
-                case Stored(entry):
-                    stored.append(entry)
-                case Changes():
-                    changes.add(event)
-                case Conviction():
-                    convictions.append(event)
-                case Filled(entry):
-                    await self._threads.run(partial(self.store.fill, entry))
-                case Refused(_, reason):
-                    self.refused[reason] = self.refused.get(reason, 0) + 1
-                case Waiting():
-                    pass
-                case _:
-                    assert_never(event)
-        if stored:
-            await self.commit(self._signatures_due.incoming(stored), [], durable=False)
-        for conviction in convictions:
-            await self._convicted(conviction)
-        if any(isinstance(event, Filled) for event in events) and self._replica.is_complete:
-            await self.reload()
-        self.announce(stored, changes, own=False)
+        found = Admission.of(events)
+        count_reasons(self.refused, found.reasons)
+        if found.stored:
+            await self.commit(self._signatures_due.incoming(found.stored), [], durable=False)
+        if found.filled or found.convictions:
+            await self._keep(found.filled, list(found.convictions.values()))
+        self.announce(found.stored, found.changes, own=False)
         if missing := self._replica.logs.missing():
             self._listener.missing(missing, sender)
-        return len(stored)
+        return len(found.stored)
+
+    async def _keep(self, filled: Sequence[Entry], convictions: Sequence[Conviction]) -> None:
+        try:
+            for entry in filled:
+                await self._threads.run(partial(self.store.fill, entry))
+            for conviction in convictions:
+                await self._convicted(conviction)
+        except StoreError:
+            # As in `commit`.
+            await self.reload()
+            raise
 
     async def _convicted(self, conviction: Conviction) -> None:
         await self._threads.run(partial(self.store.keep_proof, conviction))
@@ -347,9 +345,10 @@ class Space:
     async def reload(self) -> None:
         """Go back to what is stored."""
         try:
-            await self._threads.run(self.load)
+            await self._threads.run(self._load)
         except StoreError as error:
             raise StoreCorruptError(f"the store neither takes nor gives entries: {error}") from error
+        self._publish_heads()
         self._listener.changed(Changes(set(self.tree.shown), dict.fromkeys(self.documents.names(), frozenset({()}))))
 
     def announce(self, entries: Sequence[Entry], changes: Changes, *, own: bool = True) -> None:

@@ -18,8 +18,9 @@ from typing import cast, final
 import apsw
 
 from latticework.crdt import Base, Conviction, Dot, Entry, Position
+from latticework.crdt.params import MAX_SEQ
 from latticework.crdt.reconcile_events import Range
-from latticework.wire import ChunkId, EntryId, LogId, SpaceId, StoreError, decode_plain
+from latticework.wire import ChunkId, EntryId, LogId, MalformedError, SpaceId, StoreError, decode_plain
 from latticework.wire import encode_plain as encode_cbor
 
 from .entry_table import ENTRY_SCHEMA, EntryTable
@@ -88,9 +89,9 @@ class SqliteStore:
         with self._lock, self._translated():
             return self._table.entry_at(log, seq)
 
-    def entries_from(self, log: LogId, seq: int) -> list[Entry]:
+    def entries_from(self, log: LogId, seq: int, last: int = MAX_SEQ) -> list[Entry]:
         with self._lock, self._translated():
-            return self._table.entries_from(log, seq)
+            return self._table.entries_from(log, seq, last)
 
     def recent(self, count: int) -> list[Entry]:
         with self._lock, self._translated():
@@ -163,13 +164,12 @@ class SqliteStore:
         return found
 
     def rows(self) -> dict[bytes, Row]:
-        with self._lock, self._translated():
-            return {
-                cast("bytes", row[0]): _row(row)
-                for row in self._db.execute(
-                    "SELECT path, kind, size, mtime, ctime, inode, executable, content, dots FROM disk"
-                )
-            }
+        query = "SELECT path, kind, size, mtime, ctime, inode, executable, content, dots FROM disk"
+        try:
+            with self._lock, self._translated():
+                return {cast("bytes", row[0]): _row(row) for row in self._db.execute(query)}
+        except (MalformedError, ValueError, TypeError) as error:
+            raise StoreCorruptError(f"{self._path} holds a damaged row: {error}") from error
 
     def places(self, chunks: Sequence[ChunkId]) -> dict[ChunkId, list[Place]]:
         found: dict[ChunkId, list[Place]] = {}
@@ -308,9 +308,11 @@ class _Translated:
 
 
 def _row(values: tuple[object, ...]) -> Row:
-    """A row from its columns; raises ValueError or MalformedError where those make none."""
+    """A row from its columns; raises MalformedError, ValueError or TypeError where those make none."""
     kind, size, mtime, ctime, inode, executable, content, dots = values[1:]
     plain = cast("list[list[object]]", decode_plain(cast("bytes", dots), 1 << 20))
+    if kind not in {"f", "d", "l"} or any(not isinstance(entry, bytes) or len(entry) != 32 for entry, _ in plain):
+        raise ValueError("no such kind or content")
     return Row(
         cast("str", kind),
         cast("int", size),

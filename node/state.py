@@ -33,7 +33,7 @@ from latticework.wire import (
 )
 
 _NONCE_BYTES = 12
-_MAX_STATE_BYTES = 64 << 20
+MAX_STATE_BYTES = 64 << 20
 
 
 @record("known-space")
@@ -111,7 +111,7 @@ class StateFile:
             raise StoreError(f"cannot read {self._path}: {error.strerror}") from error
         try:
             plain = AESGCM(self._key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], Label.VAULT.value)
-            return decode(NodeState, plain, _MAX_STATE_BYTES)
+            return decode(NodeState, plain, MAX_STATE_BYTES)
         except (InvalidTag, ValueError, MalformedError) as error:
             raise StoreError(
                 f"{self._path} is damaged, and it holds the keys of your spaces: restore it from a backup,"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from latticework.crdt import Base, Conviction, Dot, Entry, Position
+from latticework.crdt.params import MAX_SEQ
 from latticework.crdt.reconcile_events import Range
 from latticework.wire import ChunkId, EntryId, LogId, StoreError
 
@@ -111,8 +112,8 @@ class SpaceStore(Protocol):
         """The stored entry with this number; of a forked log, the one that came first."""
         ...
 
-    def entries_from(self, log: LogId, seq: int) -> Sequence[Entry]:
-        """The entries of a log from this number on, of all branches, in admission order."""
+    def entries_from(self, log: LogId, seq: int, last: int = MAX_SEQ) -> Sequence[Entry]:
+        """The entries of a log from number `seq` to `last`, of all branches, in admission order."""
         ...
 
     def recent(self, count: int) -> list[Entry]:
@@ -169,6 +170,8 @@ class SpaceStore(Protocol):
 
     def serve(self, ranges: Sequence[Range], after: int, max_bytes: int) -> tuple[list[Entry], int | None]:
         """Entries of `ranges` in admission order from cursor `after` (0 first), and the next cursor or None.
+
+        As many as one batch holds; none with a cursor means that none were found so far.
 
         Of a log with an entry whose signature was not checked yet, nothing from there on is served.
         """

@@ -25,10 +25,11 @@ async def say_checkpoint(space: Space, threads: Threads, now_us: int) -> None:
     """Say a checkpoint of everything that is here, and keep the state that it speaks of."""
 
     async def work() -> None:
+        await space.check_signatures()
         written, snapshot = await threads.run(partial(space.replica.write_checkpoint, space.writer(), now_us))
         await space.commit([Incoming(entry, checked=True) for entry in written], (), durable=True)
-        await threads.run(partial(space.store.keep_base, Base(written[-1].id, snapshot)))
         space.announce(written, Changes())
+        await threads.run(partial(space.store.keep_base, Base(written[-1].id, snapshot)))
 
     await space.work(work)
 
@@ -55,11 +56,15 @@ async def adopt_base(space: Space, threads: Threads, base: Base) -> None:
     """Begin from the state below a checkpoint that stands among our entries.
 
     Raises:
-        PeerError: it is not that state.
+        PeerError: it is not that state, or the checkpoint speaks of what is no state.
     """
 
     async def work() -> None:
+        await space.check_signatures()
         space.replica.check_base(base)
+        fresh, store = space.fresh_replica(), space.store
+        # Whoever signs a checkpoint chooses its root: what cannot be loaded must not be kept.
+        await threads.run(lambda: fresh.load(store.entries(), store.proofs(), base))
         await threads.run(partial(space.store.keep_base, base))
         await space.reload()
 

@@ -24,7 +24,7 @@ from .ledger import FolderLedger
 from .ports import ChunkFetcher
 from .previous import trim_previous
 from .reasons import Pending, Reason
-from .renaming import Rename, plan_renames, rename_all, renamed_rows
+from .renaming import Rename, has_moved, plan_renames, rename_all, renamed_rows
 from .root import FolderRoot, FolderStoppedError
 from .voiding import VoidFile, is_to_be_kept, set_aside, void_files
 
@@ -93,6 +93,8 @@ class Applying:
 
     async def _keep_void(self, paths: Iterable[bytes]) -> None:
         """Set aside what lost its effect; its place is free then."""
+        if not void_files(self._ledger, paths):
+            return
         async with self._ledger.disk:
             files = void_files(self._ledger, paths)
             for group in in_groups(files, SMALL_BATCH_FILES):
@@ -110,6 +112,8 @@ class Applying:
 
     async def _rename(self, paths: Iterable[bytes]) -> list[bytes]:
         """Rename on disk what the tree moved; the new paths that still differ from it."""
+        if not has_moved(self._ledger, paths):
+            return []
         async with self._ledger.disk:
             steps = plan_renames(self._ledger, paths)
             if not steps:

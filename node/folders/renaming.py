@@ -38,6 +38,11 @@ class Renamed:
     failed: Mapping[bytes, Pending]
 
 
+def has_moved(ledger: FolderLedger, paths: Iterable[bytes]) -> bool:
+    """True when the tree shows at another path what stands at one of `paths`."""
+    return any(_target(ledger, path) is not None for path in paths)
+
+
 def plan_renames(ledger: FolderLedger, paths: Iterable[bytes]) -> list[Rename]:
     """The renames that bring `paths`, which may differ from the tree, nearer to it."""
     targets = {path: new for path in paths if (new := _target(ledger, path)) is not None}
@@ -83,38 +88,48 @@ class _Plan:
         self._ledger = ledger
         self._rows = dict(ledger.rows)
         self._targets = targets
+        self._parked: set[bytes] = set()
         self.steps: list[Rename] = []
 
     def directories(self) -> None:
         """Move directories, those above others first, then what hangs on them."""
-        waiting = self._pending("d")
-        while waiting:
-            ready = [old for old in waiting if self._is_free(old, self._targets[old])]
-            if ready:
-                self._step(ready[0], self._targets[ready[0]])
-            else:
-                blocked = [old for old in waiting if self._blocks(old)]
-                if not blocked:
-                    return
-                self._park(blocked[0])
-            waiting = self._pending("d")
+        while waiting := self._pending("d"):
+            ready = next((old for old in waiting if self._is_free(old, self._targets[old])), None)
+            if ready is not None:
+                self._step(ready, self._targets[ready])
+            elif not self._clear_the_way(waiting):
+                return
 
     def files(self) -> None:
-        """Move files and links; the last of a chain first, and one of a circle out of the way."""
-        for start in [*self._pending("f"), *self._pending("l")]:
-            chain: list[bytes] = []
-            old = start
-            while old in self._targets and old not in chain:
-                chain.append(old)
-                old = self._targets[old]
-            if chain and old in chain:
-                parked = self._park(old)
-                chain = [*chain[: chain.index(old)], parked, *chain[chain.index(old) + 1 :]]
-            for each in reversed(chain):
-                if self._is_free(each, self._targets[each]):
-                    self._step(each, self._targets[each])
-                else:
-                    self._targets.pop(each)
+        """Move files and links, the last of a chain first."""
+        while waiting := [*self._pending("f"), *self._pending("l")]:
+            before = len(self.steps)
+            for start in waiting:
+                for old in reversed(self._chain(start)):
+                    if self._is_free(old, self._targets[old]):
+                        self._step(old, self._targets[old])
+            if len(self.steps) == before and not self._clear_the_way(waiting):
+                return
+
+    def _chain(self, start: bytes) -> list[bytes]:
+        """What moves to the place of the next, from `start` on; in a circle, one is moved aside."""
+        chain: list[bytes] = []
+        old = start
+        while old in self._targets and old not in chain:
+            chain.append(old)
+            old = self._targets[old]
+        if old in chain:
+            chain[chain.index(old)] = self._park(old)
+        return chain
+
+    def _clear_the_way(self, waiting: Sequence[bytes]) -> bool:
+        """Move one thing aside that is to go elsewhere and stands where another must go, or on the way there."""
+        for old in waiting:
+            for obstacle in (self._targets[old], *ancestors(self._targets[old])):
+                if obstacle in self._targets and obstacle not in self._parked:
+                    self._park(obstacle)
+                    return True
+        return False
 
     def _pending(self, kind: str) -> list[bytes]:
         return sorted(
@@ -141,18 +156,12 @@ class _Plan:
             return False
         return new in ledger.rows and not ledger.in_step(new)
 
-    def _blocks(self, old: bytes) -> bool:
-        """True when something else waits for the place of the directory `old`, or it waits for its own."""
-        new = self._targets[old]
-        return new.startswith(old + b"/") or any(
-            other != old and (target == old or target.startswith(old + b"/")) for other, target in self._targets.items()
-        )
-
     def _park(self, old: bytes) -> bytes:
         number = 0
         while (aside := conflict_path(old, "moving", number << 32, None)) in self._rows:
             number += 1
         self._step(old, aside)
+        self._parked.add(aside)
         return aside
 
     def _step(self, old: bytes, new: bytes) -> None:

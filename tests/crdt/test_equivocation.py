@@ -267,7 +267,7 @@ def thief_of(replica: Replica) -> Forger:
 def test_a_fork_at_the_first_entry_years_later_takes_nothing_back_that_was_settled(size: int) -> None:
     replicas = together(size)
     victim = replicas[0]
-    for number in range(200):
+    for number in range(80):
         victim.say(b"%d" % number)
     settle(replicas)
     # The majority that counts: all but the author, and one alone for itself.

@@ -319,6 +319,16 @@ def test_renaming_one_side_of_a_conflict_settles_it_and_leaves_the_other(setting
     assert one.tree.conflicts() == []
 
 
+@both_conflicts
+def test_nobody_keeps_a_copy_alive_that_he_does_not_have(setting: object) -> None:
+    """The one edits beside a copy that is not on his disk yet, while its owner takes it away."""
+    one, two, copy = conflicted() if setting is conflicted else edited_twice()
+    one.write(*operations_for(one.tree, [Written(b"a.txt", text(b"edited"), one.seen(b"a.txt"))], lambda _: False))
+    two.change((copy, None))
+    exchange(one, two)
+    assert tree(one) == tree(two) == {b"a.txt": b"edited"}
+
+
 def test_a_deletion_never_takes_a_copy_that_its_user_did_not_see() -> None:
     """The disk still has an old file where the tree already shows a conflict copy; the user deletes everything."""
     one, _, copy = conflicted()

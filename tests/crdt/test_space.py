@@ -373,11 +373,17 @@ def test_operations_of_the_largest_paths_and_most_replacements_fit_into_entries(
 def test_load_refuses_what_receive_would_refuse() -> None:
     one, _ = replicas()
     with pytest.raises(MalformedError):
-        one.space.load([opening(device("stranger", 50))], ())
-    with pytest.raises(MalformedError):
         one.space.load([following(opening(BETA), LANE_FILES, OPERATIONS)], ())
     with pytest.raises(MalformedError):
         one.space.load([], [b"no proof"])
+
+
+@pytest.mark.unit
+def test_load_takes_back_a_log_whose_device_is_not_known_any_more() -> None:
+    one, _ = replicas()
+    stranger = opening(device("stranger", 50))
+    one.space.load([stranger], ())
+    assert one.space.frontier[stranger.body.author].id == stranger.id
 
 
 @pytest.mark.unit

@@ -43,6 +43,7 @@ from latticework.crdt import (
     operations_for,
 )
 from latticework.crdt.doc_ops import PutKey
+from latticework.crdt.params import MAX_SEQ
 from latticework.simnet.providers import ModelSignatures
 from latticework.wire import AccountId, ChunkId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
 from latticework.wire.signing import Ed25519Signer
@@ -86,8 +87,8 @@ class MemoryPositions:
     def entry(self, entry: EntryId) -> Entry | None:
         return self.by_id.get(entry)
 
-    def entries_from(self, log: LogId, seq: int) -> Sequence[Entry]:
-        return [self.by_id[entry] for entry in self._by_log.get(log, ()) if self.by_id[entry].body.seq >= seq]
+    def entries_from(self, log: LogId, seq: int, last: int = MAX_SEQ) -> Sequence[Entry]:
+        return [self.by_id[entry] for entry in self._by_log.get(log, ()) if seq <= self.by_id[entry].body.seq <= last]
 
     def remember(self, entry: Entry) -> None:
         assert entry.id not in self.by_id, "admitted twice"

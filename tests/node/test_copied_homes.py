@@ -10,7 +10,20 @@ import trio
 
 from .conftest import free_ports
 from .devices import Device, Dice, Item, Pair, contents, items, until
-from .mesh import SPACE, assert_alike, assert_equal, assert_numbers_taken_once, convicted, entries_in, document, forks, halt, in_step, launch, put
+from .mesh import (
+    SPACE,
+    assert_alike,
+    assert_equal,
+    assert_numbers_taken_once,
+    convicted,
+    document,
+    entries_in,
+    forks,
+    halt,
+    in_step,
+    launch,
+    put,
+)
 from .skewed import skewed
 from .traitor import copy_of, deny_copying
 
@@ -209,7 +222,7 @@ async def test_a_restored_backup_goes_on_with_documents_in_a_new_log(running: Pa
     assert_numbers_taken_once(one, two)
 
 
-@pytest.mark.xfail(reason="the instance marker does not know the journal: see the forks page", strict=True)
+@pytest.mark.xfail(reason="the instance marker does not know the journal: see docs/threat-model.md", strict=True)
 @pytest.mark.long
 async def test_a_backup_tool_that_brings_back_only_what_differs_opens_a_new_log(running: Pair) -> None:
     """As `rsync -a` does: the database itself has not changed, all that was written since is in its journal."""
@@ -268,7 +281,9 @@ async def test_a_clock_that_jumps_ahead_and_back_delays_entries_and_convicts_nob
     assert "far" not in await document(one, "notes")
     assert not (await one.folder_status())["refused_entries"]
     clocks["one"].write_text("3600")
-    await have((one, two), "notes", {"on": "time", "little": 240, "behind": -240, "right": 0, "far": 3600, "back": -3600})
+    await have(
+        (one, two), "notes", {"on": "time", "little": 240, "behind": -240, "right": 0, "far": 3600, "back": -3600}
+    )
     await in_step(one, two)
     for device in pair.both:
         assert not await forks(device)

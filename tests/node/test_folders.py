@@ -86,6 +86,25 @@ async def test_whatever_is_renamed_is_asked_of_nobody(world: World) -> None:
     assert len(beta.asked) == asked
 
 
+async def test_files_and_a_directory_that_wait_for_each_others_places_are_renamed(world: World) -> None:
+    alpha, beta = world.sides
+    fill(alpha.folder / "f", 3)
+    (alpha.folder / "g").mkdir()
+    (alpha.folder / "g" / "c").write_text("to c")
+    (alpha.folder / "c").write_text("into the directory")
+    await world.in_step()
+    asked, before = len(beta.asked), beta.inodes()
+    (alpha.folder / "c").rename(alpha.folder / "aside")
+    (alpha.folder / "g" / "c").rename(alpha.folder / "c")
+    (alpha.folder / "f").rename(alpha.folder / "g" / "c")
+    (alpha.folder / "aside").rename(alpha.folder / "g" / "c" / "h")
+    await world.in_step()
+    assert beta.files() == alpha.files()
+    assert len(beta.asked) == asked
+    after = beta.inodes()
+    assert (after["c"], after["g/c/h"]) == (before["g/c"], before["c"])
+
+
 async def test_a_rename_meets_unpublished_changes_and_nothing_is_lost(world: World) -> None:
     """What beta has not scanned yet is beneath the directory that alpha renames."""
     alpha, beta = world.sides

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import free_ports
-from .devices import Device, Pair, contents, items, until
+from .devices import Device, Item, Pair, contents, items, until
 from .mesh import (
     Mesh,
     assert_alike,
@@ -85,8 +85,12 @@ async def export_and_verify(device: Device, directory: Path) -> None:
     """What `lattice forks --export` writes is accepted by a program that has nothing of ours."""
     exported = await device.lattice("forks", "--export", str(directory))
     assert exported.returncode == 0, exported.stderr
-    (proof,) = directory.glob("*.proof")
     (shown,) = items(await device.ask("forks"))
+    verify(directory, shown)
+
+
+def verify(directory: Path, shown: Item) -> None:
+    (proof,) = directory.glob("*.proof")
     assert proof.read_bytes().hex() == shown["proof"]
     verifier = Path(__file__).parents[2] / "examples" / "verify_fraud_proof.py"
     command = [sys.executable, str(verifier), str(shown["space_id"]), str(proof)]
@@ -128,6 +132,7 @@ async def convicted_from_the_first(device: Device) -> bool | None:
     return [fork["seq"] for fork in await forks(device)] == [0] or None
 
 
+@pytest.mark.long
 async def test_what_most_devices_named_in_checkpoints_stays_though_the_log_is_forked_from_its_first_entry(
     mesh: Mesh,
 ) -> None:
@@ -190,7 +195,8 @@ async def test_of_two_devices_the_other_one_settles(running: Pair, settled: bool
 @pytest.mark.long
 @pytest.mark.parametrize("settled", [True, False])
 async def test_of_one_device_its_own_checkpoints_settle(tmp_path: Path, settled: bool) -> None:  # noqa: FBT001
-    one = Device("one", tmp_path / "one", *free_ports(1))
+    (port,) = free_ports(1)
+    one = Device("one", tmp_path / "one", port)
     one.base.mkdir()
     one.folder.mkdir()
     one.init()
@@ -265,8 +271,8 @@ async def test_a_convicted_device_delivers_the_proof_against_itself_and_goes_on(
 
 
 async def sees(device: Device, other: Device) -> bool | None:
-    shown = await document(device, "notes")
-    return "place" in shown and (shown["place"] == other.name or bool(await forks(device))) or bool(await forks(device))
+    """True once `device` shows what `other` wrote, or knows that its log is forked."""
+    return (await document(device, "notes")).get("place") == other.name or bool(await forks(device)) or None
 
 
 async def test_accusations_that_prove_nothing_end_the_connection_of_who_makes_them(mesh: Mesh) -> None:

@@ -33,12 +33,16 @@ def branch_of(signer: Ed25519Signer) -> Entry:
 
 
 def conviction_of(signer: Ed25519Signer, seq: int) -> Conviction:
+    return conviction_for(SPACE, signer, seq)
+
+
+def conviction_for(space: SpaceId, signer: Ed25519Signer, seq: int) -> Conviction:
     prev = log_of(signer, seq)[-1].id
     pair = [
-        write_entry(SPACE, signer, seq=seq, prev=prev, deps=(), hlc=(1 << 63) + seq, lane=1, payload=text)
+        write_entry(space, signer, seq=seq, prev=prev, deps=(), hlc=(1 << 63) + seq, lane=1, payload=text)
         for text in (b"one", b"other")
     ]
-    proof = encode(prove_fork(SPACE, *pair))
+    proof = encode(prove_fork(space, *pair))
     return Conviction(LogId(signer.public), seq, FraudKind.FORK, proof)
 
 

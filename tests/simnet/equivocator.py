@@ -1,6 +1,6 @@
 """Four honest nodes and a device that tells each of them something else, under cuts and reconnects, from one seed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -154,8 +154,7 @@ class _Story:
             while not node.account.spaces:
                 await node.changed()
             await node.holdings.join("home")
-        while not all(node.spaces and len(node.roster.members) == 5 for node in self._nodes.values()):
-            await trio.sleep(0.1)
+        await _until(lambda: all(node.spaces and len(node.roster.members) == 5 for node in self._nodes.values()))
         for one, other in combinations(self._nodes.values(), 2):
             one.peers.keep(other.peers.listening[0], "static")
         signer = Ed25519Signer(self._rng.child("log").random_bytes(32))
@@ -228,18 +227,18 @@ class _Story:
             self._network.heal(*pair_of)
         started = trio.current_time()
         with trio.fail_after(LIMIT_S):
-            while not self._alike(owner):
-                await trio.sleep(0.5)
+            await _until(lambda: self._alike(owner))
             # Each may hold other branches: what it writes now names them, and the others fetch them.
             for name in NAMES:
                 await Space(self._nodes[name], "home").doc("shared").put((f"{name}-last",), name)
                 self._expected.add(f"{name}-last")
-            while not (self._alike(owner) and len(self._roots(owner)) == 1):
-                await trio.sleep(0.5)
+            await _until(lambda: self._alike(owner) and len(self._roots(owner)) == 1)
         replicas = [node.spaces[owner.space].replica for node in self._nodes.values()]
         convictions = [list(replica.logs.convictions) for replica in replicas]
         for node in self._nodes.values():
             assert not await check_state(node.spaces[owner.space], node.threads)
+            assert not node.spaces[owner.space].replica.colluders()
+            assert len(node.spaces[owner.space].store.proofs()) == 1
         judgements = [judgement for replica in replicas if (judgement := replica.judgement(owner.log)) is not None]
         return Outcome(
             trio.current_time() - started,
@@ -262,3 +261,8 @@ class _Story:
 
     def _roots(self, owner: Equivocator) -> set[bytes]:
         return {node.spaces[owner.space].replica.state_root() for node in self._nodes.values()}
+
+
+async def _until(question: Callable[[], bool]) -> None:
+    while not question():  # noqa: ASYNC110  # what several nodes have in common has no event
+        await trio.sleep(0.1)
