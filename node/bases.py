@@ -7,22 +7,27 @@ checkpoint signs. Nothing is kept of a transfer that breaks off: the next link b
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import final
+
+import trio
 
 from latticework.crdt import Base
 from latticework.crdt.params import MAX_SNAPSHOT_BYTES
 from latticework.wire import DeviceId, EntryId, MalformedError, PeerError, SpaceId, StoreError, Threads, short
 
 from .messages import BasePart, BaseRequest
-from .params import BASE_PART_BYTES
+from .params import BASE_PART_BYTES, BASE_PATIENCE_S
 from .space import Space
 from .upkeep import adopt_base
 
 _log = logging.getLogger(__name__)
 _MAX_WAITING = 64
 """Requests of one peer that wait; an honest one has at most one per space."""
+
+
+type Adopt = Callable[[Space, Threads, Base], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -37,9 +42,10 @@ class _Coming:
 class BaseExchange:
     """What we ask the device of one link for, and what it asks us for."""
 
-    def __init__(self, device: DeviceId, threads: Threads) -> None:
+    def __init__(self, device: DeviceId, threads: Threads, adopt: Adopt = adopt_base) -> None:
         self._device = device
         self._threads = threads
+        self._take_over = adopt
         self._coming: dict[SpaceId, _Coming] = {}
         self._tried: dict[SpaceId, int] = {}
         self._asked: deque[BaseRequest] = deque()
@@ -53,7 +59,8 @@ class BaseExchange:
     def want(self, space: Space) -> BaseRequest | None:
         """What to ask a device that has told it has the same entries; None if we lack nothing, or have asked."""
         replica = space.replica
-        if replica.is_complete or space.base_source not in {None, self._device}:
+        asked = space.base_source not in {None, self._device} and trio.current_time() < space.base_until_s
+        if replica.is_complete or asked:
             return None
         coming = self._coming.get(space.id)
         if (coming is not None and coming.space is space) or self._tried.get(space.id) == replica.entry_count:
@@ -61,7 +68,7 @@ class BaseExchange:
         # Once per set of entries: whoever says another checkpoint has another entry.
         self._tried[space.id] = replica.entry_count
         self._coming[space.id] = _Coming(space)
-        space.base_source = self._device
+        space.base_source, space.base_until_s = self._device, trio.current_time() + BASE_PATIENCE_S
         return BaseRequest(space.id, None, 0)
 
     async def take(self, part: BasePart) -> BaseRequest | None:
@@ -97,7 +104,7 @@ class BaseExchange:
         if space.replica.is_complete:
             return
         try:
-            await adopt_base(space, self._threads, Base(checkpoint, bytes(coming.data)))
+            await self._take_over(space, self._threads, Base(checkpoint, bytes(coming.data)))
         except MalformedError as error:
             raise PeerError("base", str(error)) from error
         _log.info("state adopted space=%s peer=%s bytes=%d", short(space.id), short(self._device), coming.total)

@@ -32,6 +32,10 @@ class Home(Protocol):
     def own_log(self) -> LogId | None: ...
     def read(self) -> Documents: ...
     async def hold(self, *, create: bool = True) -> object: ...
+    async def appear(self) -> None:
+        """Wait until somebody makes the space, then hold it: who looks on makes none."""
+        ...
+
     async def write(self, make: Callable[[Documents], DocOperations | None]) -> EntryId | None: ...
     def listen(self, feed: "Changes") -> None:
         """Tell `feed` what changes in the documents of this space, for as long as anybody else holds it."""
@@ -202,7 +206,7 @@ class Changes:
             LocalError, StoreError: the space cannot be held.
         """
         await trio.lowlevel.checkpoint()
-        await self._space.hold()
+        await self._space.appear()
         while not self._pending:
             self._wake = trio.Event()
             await self._wake.wait()

@@ -68,6 +68,12 @@ class Space:
         await self._opened(create=create)
         return self
 
+    async def appear(self) -> None:
+        """Wait until there is such a space, here or on another device, and hold it."""
+        while self._known() is None:
+            await self._node.changed()
+        await self._opened(create=False)
+
     async def write(self, make: Callable[[Documents], DocOperations | None]) -> EntryId | None:
         """Write what `make` says to do to the documents as they are; the entry, or None if that was nothing.
 

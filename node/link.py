@@ -235,7 +235,8 @@ class Link:
     async def _perform(self, space: Space, sync: Reconciler, actions: list[rs.Action]) -> None:
         due = deque(actions)
         while due:
-            match due.popleft():
+            action = due.popleft()
+            match action:
                 case rs.Send(message):
                     if len(self._requests) >= _MAX_ANSWERS + _ANSWERS_PER_SPACE * len(self._hub.spaces):
                         raise PeerError("flood", "the peer asks and does not read the answers")
@@ -255,8 +256,8 @@ class Link:
                     _log.info("fork found space=%s log=%s seq=%d", short(space.id), short(log), seq)
                 case rs.Close(code):
                     raise PeerError(code, "the peer broke the protocol of reconciliation")
-                case unreachable:
-                    assert_never(unreachable)
+                case _:
+                    assert_never(action)
 
     async def _admit(self, space: Space, batch: bytes) -> rs.Event:
         try:
@@ -384,6 +385,6 @@ def _entries_for(space: Space, job: _ServeJob) -> tuple[bytes, int | None]:
         case rs.ServeIds(ids):
             forks = {conviction.log: conviction.seq for conviction in space.convictions}
             entries, cursor = space.store.serve_ids(ids, forks, SERVE_BATCH_BYTES), None
-        case unreachable:
-            assert_never(unreachable)
+        case _:
+            assert_never(job.asked)
     return (write_batch(entries) if entries else b""), cursor

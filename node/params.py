@@ -18,6 +18,8 @@ SYNC_PER_S = 64
 here: a few milliseconds each for a thousand logs."""
 BASE_PART_BYTES = 1 << 20
 """A kept state is sent in parts of this size."""
+BASE_PATIENCE_S = 300.0
+"""A device that has not given a whole state after this time is not the only one that is asked; chosen here."""
 MAX_CHUNK_REQUEST = 256
 """Chunks named in one request."""
 CHUNK_WINDOW_BYTES = 16 << 20
@@ -73,7 +75,7 @@ FIRST_CONTACT_S = 10.0
 """How long a space that is new here is waited for: to be offered, and to be told what is in it."""
 OFFER_WAIT_S = 2.0
 """How long a device waits for another to connect before it makes a space; chosen here."""
-OFFERS_FOLLOW_S = 0.3
+OFFERS_FOLLOW_S = 1.0
 """A device that connected tells its spaces within this time: they are its second message. Chosen here."""
 CHAIN_MODE_BYTES = 256 << 10
 """From this size on a batch's runs are checked by their last signature first, the rest right after; chosen here."""

@@ -51,7 +51,7 @@ from .admission import Admission, count_reasons
 from .folders.ports import NO_MOVES, LocalChange, LocalMoves
 from .local_changes import operations_of, row_after, rows_after_moves
 from .owner import Owner
-from .params import CHAIN_MODE_BYTES, SIGNATURES_AFTER_S
+from .params import CHAIN_MODE_BYTES, RETRY_LAST_S, SIGNATURES_AFTER_S
 from .rows import rebased
 from .signatures import PendingSignatures
 from .space_ports import SpaceIdentity, SpaceListener
@@ -88,13 +88,15 @@ class Space:
         self._listener = listener
         self._owner = Owner(self._failed)
         self._signatures_due = PendingSignatures(store, threads)
+        self._idle_failed = False
         self.heads: dict[LogId, Head] = {}
         self.proofs: dict[bytes, bytes] = {}
         self.refused: dict[str, int] = {}
         self.damaged = trio.Event()
         self.pending_hook: Callable[[], None] = lambda: None
         self.base_source: DeviceId | None = None
-        """The device that the state below pruned entries is fetched from now."""
+        """The device that the state below pruned entries is fetched from now, until `base_until_s` from it alone."""
+        self.base_until_s = 0.0
         self._signer = self._log_signer()
         self._replica = self.fresh_replica()
 
@@ -279,16 +281,20 @@ class Space:
             await self.reload()
 
     def _idle_after_s(self) -> float:
+        if self._idle_failed:
+            return RETRY_LAST_S
         if self._signatures_due.any_stored:
             return SIGNATURES_AFTER_S
         return 1.0 if self._replica.logs.waiting_count() else math.inf
 
     async def _idle(self) -> None:
+        self._idle_failed = True
         if await self._signatures_due.check(hops=1):
             await self.reload()
         due = self._replica.logs.due(self._clock.now_us())
         if due:
             await self._take(self._replica.receive(due, self._clock.now_us()), b"")
+        self._idle_failed = False
 
     async def _do_proofs(self, proofs: Sequence[bytes]) -> None:
         read = await self._threads.run(lambda: [read_proof(self.id, proof) for proof in proofs])
@@ -313,6 +319,7 @@ class Space:
         try:
             for entry in filled:
                 await self._threads.run(partial(self.store.fill, entry))
+            self._replica.logs.committed()
             for conviction in convictions:
                 await self._convicted(conviction)
         except StoreError:

@@ -311,10 +311,12 @@ def _row(values: tuple[object, ...]) -> Row:
     """A row from its columns; raises MalformedError, ValueError or TypeError where those make none."""
     kind, size, mtime, ctime, inode, executable, content, dots = values[1:]
     plain = cast("list[list[object]]", decode_plain(cast("bytes", dots), 1 << 20))
-    if kind not in {"f", "d", "l"} or any(not isinstance(entry, bytes) or len(entry) != 32 for entry, _ in plain):
-        raise ValueError("no such kind or content")
+    if not isinstance(kind, str) or kind not in {"f", "d", "l"}:
+        raise ValueError("no such kind")  # it is data, not an argument
+    if any(not isinstance(entry, bytes) or len(entry) != 32 for entry, _ in plain):
+        raise ValueError("no such content")
     return Row(
-        cast("str", kind),
+        kind,
         cast("int", size),
         cast("int", mtime),
         cast("int", ctime),

@@ -1,6 +1,5 @@
 """The transfer of a kept state: what an honest device sends is taken, anything else is refused."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,7 +12,7 @@ from latticework.node.messages import BasePart, BaseRequest
 from latticework.node.params import BASE_PART_BYTES
 from latticework.node.space import Space
 from latticework.simnet import InlineThreads
-from latticework.wire import DeviceId, EntryId, MalformedError, PeerError, SpaceId, StoreError
+from latticework.wire import DeviceId, EntryId, MalformedError, PeerError, SpaceId, StoreError, Threads
 
 pytestmark = pytest.mark.unit
 SPACE = SpaceId(b"s" * 32)
@@ -24,14 +23,10 @@ STATE = bytes(range(256)) * (BASE_PART_BYTES // 100)
 
 @dataclass
 class Replica:
-    """As much of a replica as a transfer needs: it takes the state `STATE` below `CHECKPOINT`."""
+    """As much of a replica as a transfer looks at."""
 
     is_complete: bool = False
     entry_count: int = 7
-
-    def check_base(self, base: Base) -> None:
-        if base != Base(CHECKPOINT, STATE):
-            raise MalformedError("the snapshot is not the state of the checkpoint")
 
 
 @dataclass
@@ -51,23 +46,24 @@ class FakeSpace:
             raise StoreError("the disk does not answer")
         return self.kept
 
-    def keep_base(self, base: Base) -> None:
-        self.kept = base
 
-    async def work[T](self, work: Callable[[], Awaitable[T]]) -> T:
-        return await work()
-
-    async def reload(self) -> None:
-        self.replica.is_complete = True
+async def adopt(space: Space, threads: Threads, base: Base) -> None:
+    """Takes the state `STATE` below `CHECKPOINT` and no other."""
+    del threads
+    if base != Base(CHECKPOINT, STATE):
+        raise MalformedError("the snapshot is not the state of the checkpoint")
+    fake = cast("FakeSpace", space)
+    fake.kept, fake.replica.is_complete = base, True
 
 
 def exchange(device: DeviceId) -> BaseExchange:
-    return BaseExchange(device, InlineThreads())
+    return BaseExchange(device, InlineThreads(), adopt)
 
 
 def begun(space: FakeSpace) -> tuple[BaseExchange, BaseRequest]:
     ours = exchange(THEM)
     request = ours.want(cast("Space", space))
+    assert request is not None
     assert request == BaseRequest(SPACE, None, 0)
     assert space.base_source == THEM
     return ours, request

