@@ -46,6 +46,8 @@ class DocumentView:
     def text(self, path: DocumentPath) -> str:
         """The text at `path`; raises NoSuchPathError, or WrongKindError if something else is there."""
         node = self.container(path)
+        if node is Kind.TEXT:
+            return ""  # nobody has typed into it yet
         if not isinstance(node, TextNode):
             raise WrongKindError(f"{shown_path(path)} is no text")
         return node.text()

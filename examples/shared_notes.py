@@ -40,7 +40,7 @@ async def main(scratch: Path) -> None:
             both.start_soon(ours.set("tags").add, "food")
             both.start_soon(theirs.set("tags").add, "today")
 
-        def complete(doc: object) -> bool:
+        def complete(_: object) -> bool:
             return ours.json() == theirs.json() and ours.get("visits") == 5 and len(ours.set("tags").get()) == 2
 
         await ours.until(complete)

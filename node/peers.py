@@ -294,7 +294,7 @@ class Peers:
         connection = await self._upgrader.outbound(stream, self._channel)
         device = DeviceId(connection.remote)
         target.device = device
-        if device in self.links and not self._replaces(device, outbound=True):
+        if device in self.links and not self._replaces(connection, outbound=True):
             await connection.aclose()
             return
         with first_error():
@@ -317,7 +317,7 @@ class Peers:
         match protocol:
             case _ if protocol == SYNC_PROTOCOL:
                 device = DeviceId(connection.remote)
-                if device in self.links and not self._replaces(device, outbound=False):
+                if device in self.links and not self._replaces(connection, outbound=False):
                     await connection.aclose()
                     return
                 try:
@@ -341,10 +341,12 @@ class Peers:
         signed = self._hub.signed_record(self.listening)
         return Identity(self._hub.transport_key, self._agent, PQX_PROTOCOLS, self.listening, connection.address, signed)
 
-    def _replaces(self, device: DeviceId, *, outbound: bool) -> bool:
+    def _replaces(self, connection: Connection, *, outbound: bool) -> bool:
         """Whether a new connection takes the place of the link that stands."""
+        device = DeviceId(connection.remote)
         link = self.links[device]
-        if link.connection.ended is not None:
+        if link.connection.ended is not None or link.connection.transport_key != connection.transport_key:
+            # The device was started again, or a copy of its home runs as well: then the two take turns.
             return True
         if link.outbound == outbound:
             # The same side dialled again: as dialler we keep what works, as listener we believe that it knows better.

@@ -3,9 +3,11 @@
 Own entries are committed with `synchronous=FULL` before any byte of them leaves the process; others' may be fetched
 again and commit with NORMAL (crdt-sync report 3.3).
 
-The instance marker (decision 27) is machine id, inode and change time of the main database file. In WAL mode that file
-changes only at a checkpoint, and we alone run checkpoints and record the marker right after; so a crash leaves the
-marker valid, while a copy, a restore or a clone does not match it, and a new log is opened before the first write.
+The instance marker (decision 27) is machine id, inode and change time of the main database file, and the inode of its
+journal. In WAL mode the main file changes only at a checkpoint, and we alone run checkpoints and record the marker
+right after; so a crash leaves the marker valid, while a copy, a restore or a clone does not match it, and a new log is
+opened before the first write. A backup tool may leave the main file alone, which has not changed, and bring back an
+older journal: that is a file of its own, or another one than a seal tells that is left when the store is closed.
 """
 
 import os
@@ -45,13 +47,17 @@ class SqliteStore:
 
     def __init__(self, path: Path, space: SpaceId, fresh_nonce: bytes) -> None:
         self._path = path
+        self._wal = path.with_name(path.name + "-wal")
+        self._seal = path.with_name(path.name + "-seal")
         self._space = space
         self._lock = threading.RLock()
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # SQLite sets owner and mode of the journal when it opens it: what its times said is gone then.
+            whole = self._seal_is_whole()
             self._db = apsw.Connection(str(path))
             self._table = EntryTable(self._db, path, space)
-            self._open(fresh_nonce)
+            self._open(fresh_nonce, whole=whole)
         except _CORRUPT as error:
             raise StoreCorruptError(f"{path} is damaged: {error}") from error
         except (apsw.Error, OSError) as error:
@@ -184,8 +190,9 @@ class SqliteStore:
     def close(self) -> None:
         with self._lock, suppress(apsw.Error):
             self._db.close()
+            self._leave_seal()
 
-    def _open(self, fresh_nonce: bytes) -> None:
+    def _open(self, fresh_nonce: bytes, *, whole: bool) -> None:
         db = self._db
         db.set_busy_timeout(5000)
         db.execute("PRAGMA journal_mode=WAL")
@@ -208,7 +215,7 @@ class SqliteStore:
             raise StoreCorruptError(f"{self._path} is damaged")
         if self._meta("space") != self._space:
             raise StoreCorruptError(f"{self._path} belongs to another space")
-        self._moved = self._meta("marker") != self._marker() or self._wal_has_lost_its_end()
+        self._moved = self._meta("marker") != self._marker() or self._wal_has_lost_its_end() or not whole
 
     @contextmanager
     def _transaction(self, *, durable: bool) -> Generator[None]:
@@ -275,7 +282,28 @@ class SqliteStore:
         except OSError:
             machine = os.uname().nodename.encode()
         status = self._path.stat()
-        return encode_cbor([machine, status.st_ino, status.st_ctime_ns])
+        return encode_cbor([machine, status.st_ino, status.st_ctime_ns, self._wal.stat().st_ino])
+
+    def _leave_seal(self) -> None:
+        """What the journal looks like when nobody has it open; lost in a crash, and then nothing is concluded."""
+        with suppress(OSError):
+            self._seal.write_bytes(self._sealed())
+
+    def _seal_is_whole(self) -> bool:
+        """False when the journal was replaced since it was closed; the seal is broken from here on."""
+        try:
+            seal = self._seal.read_bytes()
+        except FileNotFoundError:
+            return True
+        self._seal.unlink()
+        return seal == self._sealed()
+
+    def _sealed(self) -> bytes:
+        try:
+            status = self._wal.stat()
+        except FileNotFoundError:
+            return b""
+        return encode_cbor([status.st_ino, status.st_size, status.st_ctime_ns])
 
     def _meta(self, name: str) -> bytes:
         with self._lock, self._translated():

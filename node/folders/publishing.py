@@ -58,12 +58,15 @@ class Publishing:
             finally:
                 self._ledger.scanning = False
                 self._publisher.pending_changed()
+            if self._ledger.stopped is not None:
+                # A stopped folder is watched by trying, and only so: events of a mount that is gone never come, and a
+                # round that fails may itself ask for another.
+                await trio.sleep(delay)
+                self._ledger.to_scan = None
+                continue
             with trio.move_on_after(delay) as timeout:
                 await self._ledger.scan_wake.wait()
-            if self._ledger.stopped is not None:
-                # A stopped folder is watched by trying: events of a mount that is gone never come.
-                self._ledger.to_scan = None
-            elif timeout.cancelled_caught:
+            if timeout.cancelled_caught:
                 self._ledger.to_scan = set(self._ledger.unreadable) if delay < RESCAN_INTERVAL_S else None
 
     async def _scan_round(self, prefixes: set[bytes] | None) -> float:

@@ -13,6 +13,7 @@ from latticework.crdt.doc_ops import InsertText
 from latticework.crdt.doc_paths import DocumentError, NoSuchPathError, WrongKindError
 from latticework.crdt.doc_values import Atom, Count, Input
 from latticework.crdt.documents import Documents
+from latticework.wire import EntryId, LogId
 
 from .doc_world import NAME, Device
 
@@ -160,3 +161,16 @@ def test_a_text_becomes_what_it_is_set_to(old: str, new: str) -> None:
     device = Device("a")
     device.edit(lambda e: e.put(("t",), old), lambda e: e.set_text(("t",), new))
     assert device.json["t"] == new
+
+
+def test_a_text_that_was_made_empty_reads_as_empty_and_can_be_typed_into() -> None:
+    documents = Documents()
+    log = LogId(bytes(32))
+    for number, words in enumerate(("", "hello", "")):
+        editor = DocumentEditor(documents, "x", log)
+        if number == 0:
+            editor.put(("text",), "")
+        else:
+            editor.set_text(("text",), words)
+        documents.apply(EntryId(bytes([number]) * 32), number, log, number, {}, editor.operations())
+        assert documents.document("x").text(("text",)) == words

@@ -24,7 +24,9 @@ from pathlib import Path
 
 DEADLINE_S = 30.0
 _UP = re.compile(r"lattice( --json)? up\b")
-_LOOKS = re.compile(r"(lattice( --json)? (status|devices|folder list|why|conflicts|doctor|doc get|doc list|space list)|ls|cat)\b")
+_LOOKS = re.compile(
+    r"(lattice( --json)? (status|devices|folder list|why|conflicts|doctor|doc (get|list)|space list)|ls|cat)\b"
+)
 _EXAMPLE = re.compile(r"\d{4}-\d{4}-\d{4}|/ip4/[\d.]+/tcp/\d+")
 _PROMPT = re.compile(r"^(?P<prompt>.*\[y/N\]) (?P<answer>\w+)$")
 _WIPED = re.compile(r"\r\x1b\[K")

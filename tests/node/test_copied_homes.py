@@ -70,7 +70,6 @@ async def have(devices: tuple[Device, ...], name: str, expected: Item, patience_
             "smaller",
             marks=[
                 pytest.mark.long,
-                pytest.mark.xfail(reason="Peers keeps the connection that the smaller device dialled", strict=True),
             ],
         ),
     ],
@@ -222,7 +221,6 @@ async def test_a_restored_backup_goes_on_with_documents_in_a_new_log(running: Pa
     assert_numbers_taken_once(one, two)
 
 
-@pytest.mark.xfail(reason="the instance marker does not know the journal: see docs/threat-model.md", strict=True)
 @pytest.mark.long
 async def test_a_backup_tool_that_brings_back_only_what_differs_opens_a_new_log(running: Pair) -> None:
     """As `rsync -a` does: the database itself has not changed, all that was written since is in its journal."""

@@ -7,7 +7,7 @@ memory, or make honest devices differ.
 # pyright: reportPrivateUsage=false
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from latticework.crdt import (
     FraudKind,
     SpaceGenesis,
     read_batch,
+    read_proof,
     write_batch,
     write_entry,
 )
@@ -34,6 +35,7 @@ from latticework.crdt.reconcile_messages import (
     Root,
 )
 from latticework.crdt.statements import Statement, prove_contradiction, prove_fork, sign_statement
+from latticework.node import entry_table
 from latticework.node.app import Node
 from latticework.node.bases import BaseExchange
 from latticework.node.handles import Space as Handle
@@ -42,6 +44,7 @@ from latticework.node.messages import (
     SpaceOffer,
 )
 from latticework.node.params import BASE_PATIENCE_S, MAX_OFFERED_SPACES
+from latticework.node.sqlite_store import SqliteStore
 from latticework.node.store import Incoming
 from latticework.node.upkeep import adopt_base, check_state, say_checkpoint
 from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, run
@@ -54,7 +57,7 @@ from .villain import Liar, Stage, Villain, no_bug_is_logged, on_stage
 pytestmark = pytest.mark.sim
 
 
-@pytest.mark.parametrize("seq", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+@pytest.mark.parametrize("seq", [(1 << 48) + 1, 1 << 63, (1 << 64) - 1])
 def test_a_proof_about_a_number_beyond_any_log_harms_nobody(seq: int, caplog: pytest.LogCaptureFixture) -> None:
     async def play(scene: Stage) -> None:
         villain, signer = scene.villain, Ed25519Signer(bytes([7]) * 32)
@@ -75,6 +78,8 @@ def test_a_proof_about_a_number_beyond_any_log_harms_nobody(seq: int, caplog: py
             )
         )
         for proof in proofs:
+            with pytest.raises(PeerError):
+                read_proof(scene.space.id, proof)
             villain.say(Proofs((proof,)), to=scene.honest)
             await trio.sleep(2)
             while scene.honest.device not in villain.node.peers.links:
@@ -89,9 +94,13 @@ def test_answers_that_a_peer_does_not_read_do_not_pile_up(caplog: pytest.LogCapt
     async def play(scene: Stage) -> None:
         link = scene.honest.peers.links[scene.villain.node.device]
         await link._about_space(scene.space.id, Root(bytes(32), 0, bytes(16)))
-        with pytest.raises(PeerError, match="does not read"):
+
+        async def flood() -> None:
             for _ in range(2000):
                 await link._about_space(scene.space.id, Probe(bytes(6), tuple(range(32))))
+
+        with pytest.raises(PeerError, match="does not read"):
+            await flood()
         assert len(link._requests) < 2000
         await scene.works()
 
@@ -253,9 +262,14 @@ def test_offers_without_end_and_names_that_are_not_to_be_shown_are_refused() -> 
     on_stage(play)
 
 
-def test_a_long_answer_whose_payloads_are_pruned_fits_into_batches_that_are_taken() -> None:
-    store, signer = MemoryStore(bytes(16)), Ed25519Signer(bytes([1]) * 32)
-    space = SpaceId(bytes(32))
+@pytest.mark.parametrize("looked_at", [1 << 16, 700])
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_a_long_answer_whose_payloads_are_pruned_fits_into_batches_that_are_taken(
+    kind: str, looked_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry_table, "SERVE_SCAN_ENTRIES", looked_at)
+    space, signer = SpaceId(bytes(32)), Ed25519Signer(bytes([1]) * 32)
+    store = MemoryStore(bytes(16)) if kind == "memory" else SqliteStore(tmp_path / "s.db", space, bytes(16))
     entries: list[Entry] = []
     for seq in range(5000):
         prev = entries[-1].id if entries else None

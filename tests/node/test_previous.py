@@ -115,3 +115,13 @@ def test_the_versions_that_went_first_are_dropped_beyond_the_budget(folder: Path
         assert len(kept(folder)) == 2
         trim_previous(root, 0)
     assert kept(folder) == {}
+
+
+def test_a_version_that_does_not_fit_takes_no_other_with_it(folder: Path) -> None:
+    with FolderRoot.open(folder, FOLDER) as root:
+        for name, size in (("old", 50), ("huge", 5000), ("new", 50)):
+            path = folder / name
+            path.write_text("x" * size)
+            root.remove(name.encode(), row(path))
+        trim_previous(root, 150)
+    assert kept(folder).keys() == {"old", "new"}
