@@ -90,4 +90,7 @@ class Spread:
         except StoreError as error:
             _log.info("gossip not stored space=%s: %s", short(space.id), error)
             return Verdict.IGNORE
+        if self._device_of(question.sender) is None:
+            # Its link ended meanwhile, and nobody else would drop what it left waiting.
+            space.forget_sender(device)
         return Verdict.ACCEPT if stored else Verdict.IGNORE

@@ -44,10 +44,12 @@ from latticework.node.messages import (
     SpaceOffer,
 )
 from latticework.node.params import BASE_PATIENCE_S, MAX_OFFERED_SPACES
+from latticework.node.spread import Spread, topic_of
 from latticework.node.sqlite_store import SqliteStore
 from latticework.node.store import Incoming
 from latticework.node.upkeep import adopt_base, check_state, say_checkpoint
 from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, run
+from latticework.transport import PeerId, Validate, Verdict
 from latticework.wire import DeviceId, EntryId, LocalError, LogId, PeerError, SpaceId, StoreError, encode
 from latticework.wire.signing import Ed25519Signer
 
@@ -538,5 +540,19 @@ def test_a_bug_never_lets_an_honest_edit_lose_its_number() -> None:
         assert scene.space.heads[scene.space.own_log].seq > head.seq
         assert scene.space.store.entry_at(scene.space.own_log, head.seq + 1) is not None
         assert await check_state(scene.space, scene.honest.threads) == []
+
+    on_stage(play)
+
+
+def test_what_came_by_gossip_while_its_sender_left_does_not_wait_for_ever() -> None:
+    async def play(scene: Stage) -> None:
+        device = scene.villain.node.device
+        entries = [entry for number in range(5) for entry in scene.villain.put(f"{number}")]
+        known = iter([device, None])
+        spread = Spread(scene.honest.gossip, lambda _: next(known))
+        sender = PeerId.of_key(bytes(32))
+        question = Validate(b"id", topic_of(scene.space.id), write_batch(entries[3:]), sender, None)
+        assert await spread._judge(scene.space, question) is Verdict.IGNORE
+        assert scene.space.replica.logs.waiting_count() == 0
 
     on_stage(play)
