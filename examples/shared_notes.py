@@ -40,12 +40,14 @@ async def main(scratch: Path) -> None:
             both.start_soon(ours.set("tags").add, "food")
             both.start_soon(theirs.set("tags").add, "today")
 
-        def complete(_: object) -> bool:
-            return ours.json() == theirs.json() and ours.get("visits") == 5 and len(ours.set("tags").get()) == 2
-
-        await ours.until(complete)
-        await theirs.until(complete)
-        assert str(ours.text("note")) == "Today: Buy milk and bread"
+        whole = {
+            "note": "Today: Buy milk and bread",
+            "items": ["milk"],
+            "visits": 5,
+            "tags": ["food", "today"],
+        }
+        await ours.until(lambda doc: doc.json() == whole)
+        await theirs.until(lambda doc: doc.json() == whole)
         await ours.undo()
         print(ours.json())
         nursery.cancel_scope.cancel()

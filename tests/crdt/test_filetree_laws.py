@@ -92,6 +92,7 @@ class Plainly:
         self.all: list[tuple[int, Dot, Operation]] = []
         for entry, hlc, _, listed in batch:
             self.all += [(hlc, Dot(entry, index), op) for index, op in enumerate(listed.operations)]
+        self.void = void
         self.effective = [item for item in self.all if item[1].entry not in void]
         self.made = {dot: (hlc, op) for hlc, dot, op in self.all if isinstance(op, Make)}
         self.positions = self._positions()
@@ -160,7 +161,9 @@ class Plainly:
         found: list[Content] = []
         for written_at, dot, value in alive:
             at, cause = max((hlc, by), (written_at, dot))
-            found.append(Content((at, cause, written_at, dot), value, self.logs[cause.entry], moves))
+            # A void log's opening may differ between replicas: the one who wrote the content gives the name.
+            named = dot if cause.entry in self.void else cause
+            found.append(Content((at, cause, written_at, dot), value, self.logs[named.entry], moves))
         return found
 
     def shown(self) -> dict[bytes, Shown]:

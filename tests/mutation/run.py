@@ -47,7 +47,7 @@ def main() -> int:
     options = parser.parse_args()
     poor = [module for module in options.modules if share_killed(module, options.jobs) < GOAL]
     if poor:
-        print(f"under {GOAL:.0f} %: {', '.join(poor)}")
+        say(f"under {GOAL:.0f} %: {', '.join(poor)}")
     return 1 if poor else 0
 
 
@@ -72,7 +72,12 @@ def share_killed(module: str, jobs: int) -> float:
         command = [sys.executable, "-m", "mutmut"]
         subprocess.run([*command, "run", "--max-children", str(jobs)], cwd=place, env=environment, check=False)
         results = subprocess.run(
-            [*command, "results", "--all", "true"], cwd=place, env=environment, check=True, capture_output=True, text=True
+            [*command, "results", "--all", "true"],
+            cwd=place,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
     return report(module, results)
 
@@ -102,16 +107,21 @@ trio_mode = true
 """
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def report(module: str, results: str) -> float:
     outcomes = re.findall(r"^\s*(\S+): (\w[\w ]*)$", results, re.MULTILINE)
     counts = Counter(outcome for _, outcome in outcomes)
     noticed = counts["killed"] + counts["timeout"] + counts["segfault"]
     judged = noticed + counts["survived"] + counts["no tests"]
     share = 100 * noticed / judged if judged else 0.0
-    print(f"{module}\t{noticed} killed\t{judged - noticed} survived\t{share:.1f} %", flush=True)
+    say(f"{module}\t{noticed} killed\t{judged - noticed} survived\t{share:.1f} %")
     for name, outcome in outcomes:
         if outcome in {"survived", "no tests"}:
-            print(f"    {name}: {outcome}")
+            say(f"    {name}: {outcome}")
     return share
 
 
