@@ -102,6 +102,8 @@ class SpaceReplica:
         self.roster = roster
         self._cipher = cipher
         self._judged = True
+        self.takes_pruned = True
+        """False once our device has written here: then no payload may be missing any more."""
         self._based = False
         self._behind: list[EntryId] = []
         self.payloads = Payloads(space, roster, signatures, cipher)
@@ -194,7 +196,7 @@ class SpaceReplica:
         """Judge entries, each with its sender, and whatever had waited for them; the last event says what changed."""
         events: list[SpaceEvent] = []
         batch: list[tuple[Entry, Payload]] = []
-        for verdict in self.logs.offer(offered, now_us, self.payloads.refusal, self.payloads.opens_a_log):
+        for verdict in self.logs.offer(offered, now_us, self._refusal, self.payloads.opens_a_log):
             match verdict:
                 case Admitted(entry):
                     events.append(Stored(entry))
@@ -205,6 +207,12 @@ class SpaceReplica:
         self._judged &= not any(isinstance(event, Conviction) for event in events)
         changes = self._project(batch)
         return [*events, changes] if changes else events
+
+    def _refusal(self, entry: Entry) -> str | None:
+        if entry.envelope.payload is None and entry.body.lane in STATE_LANES and not self.takes_pruned:
+            # Nothing is pruned that a device which writes here has not vouched for: somebody holds this one back.
+            return "its payload is missing"
+        return self.payloads.refusal(entry)
 
     def take_proof(self, proof: bytes) -> list[SpaceEvent]:
         """Take a FraudProof that anybody sent; nothing if it says nothing new.

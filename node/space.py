@@ -368,6 +368,7 @@ class Space:
     def _publish_heads(self) -> None:
         self.heads.clear()
         self.heads.update(self._replica.frontier)
+        self._replica.takes_pruned = self.own_log not in self.heads or not self._replica.is_complete
         self.proofs.clear()
         self.proofs.update((known.key, known.proof) for known in self._replica.logs.convictions)
 

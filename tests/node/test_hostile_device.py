@@ -556,3 +556,21 @@ def test_what_came_by_gossip_while_its_sender_left_does_not_wait_for_ever() -> N
         assert scene.space.replica.logs.waiting_count() == 0
 
     on_stage(play)
+
+
+def test_a_device_that_has_written_takes_no_entry_without_its_payload_and_goes_on_writing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def play(scene: Stage) -> None:
+        await scene.works()
+        entries = scene.villain.put("x")
+        bare = write_batch([*entries[:-1], entries[-1].without_payload()])
+        await scene.space.receive(bare, b"villain")
+        assert scene.space.replica.is_complete
+        assert scene.space.refused == {"its payload is missing": 1}
+        await scene.works()
+        await scene.tell(entries)
+        assert scene.space.replica.is_complete
+
+    on_stage(play)
+    assert no_bug_is_logged(caplog)

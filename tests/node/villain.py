@@ -166,6 +166,8 @@ class Stage:
         assert self.notes.get("still") == "here"
 
     async def tell(self, entries: list[Entry]) -> int:
+        # As if it had not written here yet: only then are entries without payload taken.
+        self.space.replica.takes_pruned = True
         return await self.space.receive(write_batch(entries), self.villain.node.device)
 
 
