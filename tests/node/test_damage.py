@@ -214,7 +214,7 @@ def renamed_into_place(device: Device, older: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "restore", [copied_over, renamed_into_place, *later(moved_into_place)], ids=lambda restore: restore.__name__
+    "restore", [copied_over, *later(renamed_into_place, moved_into_place)], ids=lambda restore: restore.__name__
 )
 @pytest.mark.parametrize("alone", [False, True])
 async def test_an_older_copy_of_a_home_opens_a_new_log(

@@ -216,6 +216,7 @@ async def test_a_full_folder_says_so_and_goes_on_when_there_is_room(pair: Pair) 
         assert_same(pair)
 
 
+@pytest.mark.long
 async def test_a_full_home_loses_nothing_and_goes_on_when_there_is_room(pair: Pair) -> None:
     one, two = pair.both
     kept = one.base / "kept"

@@ -332,7 +332,7 @@ async def random_rounds(world: World, rounds: int, editor_of: type[Editor]) -> N
 
 
 async def test_random_edits_and_renames_converge_and_lose_nothing(world: World) -> None:
-    await random_rounds(world, 20, Editor)
+    await random_rounds(world, 12, Editor)
 
 
 @pytest.mark.long
@@ -341,7 +341,7 @@ async def test_very_many_random_edits_and_renames_converge_and_lose_nothing(worl
 
 
 async def test_random_moves_converge_and_lose_nothing(world: World) -> None:
-    await random_rounds(world, 20, Mover)
+    await random_rounds(world, 12, Mover)
 
 
 @pytest.mark.long

@@ -59,7 +59,7 @@ def check(path: Path, seen: set[int]) -> None:
 
 
 async def test_no_torn_version_is_ever_published(running: Pair) -> None:
-    await torn(running, 70, 0.7)
+    await torn(running, 40, 0.7)
 
 
 @pytest.mark.long

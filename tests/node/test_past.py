@@ -83,6 +83,7 @@ async def test_what_a_restored_file_replaces_is_not_lost_even_where_it_is_too_la
     assert texts(one.folder) == texts(two.folder) == {"note.txt": "first", "copy.txt": "first", beside: "second"}
 
 
+@pytest.mark.long
 async def test_what_nobody_has_any_more_is_listed_and_nothing_is_touched_for_it(running: Pair) -> None:
     one, two = running.both
     (one.folder / "note.txt").write_text("first")
