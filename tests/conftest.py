@@ -1,6 +1,6 @@
 """How hard Hypothesis tries: enough to notice in the default run, harder where somebody asks for it.
 
-    HYPOTHESIS_PROFILE=thorough uv run --group test pytest tests/crdt
+HYPOTHESIS_PROFILE=thorough uv run --group test pytest tests/crdt
 """
 
 import os

@@ -58,12 +58,10 @@ def share_killed(module: str, jobs: int) -> float:
         package.mkdir()
         for folder in FOLDERS:
             shutil.copytree(ROOT / folder, package / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for needed in ("__init__.py", "conftest.py", "crdt", "vectors", "simnet"):
-            source = ROOT / "tests" / needed
-            if source.is_dir():
-                shutil.copytree(source, place / "tests" / needed, ignore=shutil.ignore_patterns("__pycache__"))
-            elif source.exists():
-                shutil.copy(source, place / "tests" / needed)
+        for needed in ("crdt", "vectors", "simnet"):
+            shutil.copytree(
+                ROOT / "tests" / needed, place / "tests" / needed, ignore=shutil.ignore_patterns("__pycache__")
+            )
         tests = [f"tests/crdt/{name}" for name in TESTS[module] if (place / "tests" / "crdt" / name).exists()]
         (place / "setup.cfg").write_text(configuration(module, tests))
         (place / "pytest.ini").write_text(PYTEST)
