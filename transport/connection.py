@@ -126,7 +126,9 @@ class Connection:
             case [frames.Opened(number, _)]:
                 core = StreamCore(number, self._submit)
                 self._cores[number] = core
-            case [frames.OpenRefused(reason)]:
+            case [frames.OpenRefused(reason, over)]:
+                if over:
+                    raise ConnectionLostError(f"{self!r}: {reason}")
                 raise LocalError(f"{self!r}: {reason}")
             case other:
                 raise AssertionError(other)

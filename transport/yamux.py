@@ -154,7 +154,7 @@ class Yamux:
 
     def _open(self, now_us: int) -> Action:
         if self._closed or self._leaving:
-            return OpenRefused("the connection is ending")
+            return OpenRefused("the connection is ending", over=True)
         if len(self._streams) - self._inbound_count >= self._limits.max_outbound_streams:
             return OpenRefused(f"{self._limits.max_outbound_streams} streams are open already")
         if self._next_id > _MAX_U32:

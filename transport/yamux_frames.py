@@ -122,9 +122,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class OpenRefused:
-    """Action: no stream for now, or for ever."""
+    """Action: no stream for now, or for ever; `over` when one side has said goodbye."""
 
     reason: str
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
