@@ -1,5 +1,6 @@
 """Containers of a document and what they hold. The document decides what is cleared; these hold and find."""
 
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from typing import Final, final
@@ -51,7 +52,7 @@ class Cell:
         self._bound = None
 
 
-class Node:
+class Node(ABC):
     """A container: its number, where it stands, and how deep."""
 
     __slots__ = ("depth", "key", "number", "parent")
@@ -63,8 +64,10 @@ class Node:
         self.key = key
         self.depth = depth
 
+    @abstractmethod
     def copy(self) -> "Node":
-        raise NotImplementedError
+        """A container that changes on its own."""
+        ...
 
 
 class Holder(Node):

@@ -13,7 +13,6 @@ from typing import Annotated, final
 from latticework.wire import (
     Bytes,
     Const,
-    EntryId,
     Label,
     LogId,
     MalformedError,
@@ -176,8 +175,3 @@ def _contradicted_at(proof: FraudProof) -> tuple[LogId, int]:
 def _check_order(ids: tuple[bytes, bytes]) -> None:
     if ids[0] >= ids[1]:
         raise MalformedError("the two halves of the proof are not in order, or are one")
-
-
-def entry_of_proof(space: SpaceId, body: bytes) -> tuple[EntryId, Body]:
-    """The id and the parsed body of one half of a proof of kind 1, for people to see."""
-    return entry_id(space, body), decode(Body, body, MAX_BODY_BYTES)

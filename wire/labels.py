@@ -25,7 +25,6 @@ class Label(bytes, Enum):
     ENTRY = b"lattice/entry/1"
     ENTRY_SIGNATURE = b"lattice/entry-signature/1"
     ENTRY_PAYLOAD = b"lattice/entry-payload/1"
-    FRONTIER_ROOT = b"lattice/frontier-root/1"
     SYNC_ROOT = b"lattice/sync-root/1"
     SYNC_KEY = b"lattice/sync-key/1"
     SYNC_FINGERPRINT = b"lattice/sync-fingerprint/1"

@@ -27,7 +27,8 @@ from latticework.wire import EntryId, LogId, encode
 from latticework.wire.signing import Ed25519Signer
 
 from .byzantine import Forger, pull, settle
-from .world import NOW_US, SPACE, Account, Replica, device, effective, text, tree, visible
+from .tree_world import text
+from .world import NOW_US, SPACE, Account, Replica, device, effective, tree, visible
 
 INDEX: Final = st.integers(0, 1 << 16)
 INDICES: Final = st.lists(INDEX, max_size=3)

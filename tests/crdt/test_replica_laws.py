@@ -12,7 +12,8 @@ from latticework.crdt.entry import STATE_LANES
 from latticework.wire import EntryId
 
 from .byzantine import settle
-from .world import SPACE, Account, Replica, text, visible
+from .tree_world import text
+from .world import SPACE, Account, Replica, visible
 
 ACCOUNT: Final = Account("a", "b", "c")
 

@@ -48,7 +48,8 @@ from latticework.wire import (
 )
 from latticework.wire.signing import Ed25519Signer
 
-from .world import NOW_US, SPACE, Account, Device, Replica, device, edit, exchange, text, tree, visible
+from .tree_world import text
+from .world import NOW_US, SPACE, Account, Device, Replica, device, edit, exchange, tree, visible
 
 ACCOUNT: Final = Account("alpha", "beta")
 ALPHA, BETA = ACCOUNT.devices

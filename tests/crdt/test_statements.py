@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from latticework.crdt import Conviction, Entry, FraudKind, FraudProof, read_proof
 from latticework.crdt.params import MAX_PROOF_BYTES
-from latticework.crdt.statements import entry_of_proof, prove_contradiction, prove_fork, statement_verifies
+from latticework.crdt.statements import prove_contradiction, prove_fork, statement_verifies
 from latticework.wire import LogId, MalformedError, SpaceId, encode
 
 from .fraud import KEY, KINDS, OTHER, entry, proof, statement
@@ -153,13 +153,6 @@ def test_the_lowest_number_counts_and_the_key_tells_places_apart() -> None:
     assert [c.seq for c in convictions] == [3, 3, 4]
     assert convictions[0].key == convictions[1].key != convictions[2].key
     assert read_proof(SPACE, encode(proof(FraudKind.FORK))).key == convictions[0].key
-
-
-@pytest.mark.unit
-def test_a_half_of_a_fork_can_be_shown_to_people() -> None:
-    identifier, body = entry_of_proof(SPACE, proof(FraudKind.FORK).first)
-    assert identifier in {entry(b"one").id, entry(b"other").id}
-    assert body.seq == 3
 
 
 @pytest.mark.unit

@@ -9,19 +9,15 @@ from latticework.crdt import (
     ROLE_INTRODUCE,
     Base,
     Changes,
-    ChunkRef,
     Conviction,
     DeviceCertificate,
-    Directory,
     DocOperations,
     DocumentEditor,
     Documents,
     Dot,
     Entry,
-    File,
     FileOperations,
     Filled,
-    Inline,
     LocalOperation,
     Moved,
     Operation,
@@ -33,7 +29,6 @@ from latticework.crdt import (
     SpaceEvent,
     SpaceReplica,
     Stored,
-    Symlink,
     Value,
     Writer,
     Written,
@@ -45,8 +40,10 @@ from latticework.crdt import (
 from latticework.crdt.doc_ops import PutKey
 from latticework.crdt.params import MAX_SEQ
 from latticework.simnet.providers import ModelSignatures
-from latticework.wire import AccountId, ChunkId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
+from latticework.wire import AccountId, DeviceId, EntryId, Label, LogId, Signer, SpaceId, encode
 from latticework.wire.signing import Ed25519Signer
+
+from .tree_world import content_of
 
 SIGNATURES: Final = ModelSignatures()
 SPACE: Final = SpaceId(b"S" * 32)
@@ -331,24 +328,6 @@ def exchange(*replicas: Replica) -> None:
             if source is not target:
                 target.now_us = max(target.now_us, source.now_us)
                 target.receive_all(source.entries)
-
-
-def text(content: bytes) -> File:
-    """A file with this content, mtime apart."""
-    chunk = ChunkRef(ChunkId(content.ljust(32, b"\0")), bytes(32), len(content))
-    return File(len(content), 0, executable=False, content=Inline((chunk,)))
-
-
-def content_of(value: Value | None) -> bytes:
-    match value:
-        case File(content=Inline((chunk,))):
-            return chunk.id.rstrip(b"\0")
-        case Directory():
-            return b"<directory>"
-        case Symlink(target):
-            return b"->" + target
-        case _:
-            return b"<deleted>"
 
 
 def tree(replica: Replica) -> dict[bytes, bytes]:
