@@ -232,9 +232,9 @@ class Node:
 
     def learned_addresses(self, device: DeviceId, addresses: tuple[Multiaddr, ...]) -> None:
         """Remember where a device listens, and keep it connected."""
-        self.peers.retire(device, addresses)
+        self.peers.dialler.retire(device, addresses)
         for address in addresses:
-            self.peers.keep(address, "learned", device)
+            self.peers.dialler.keep(address, "learned", device)
         known = KnownDevice(device, tuple(str(address) for address in addresses[:_KEPT_ADDRESSES]))
         self.later(lambda: self.account.put_device(known))
 
@@ -251,12 +251,12 @@ class Node:
         known = KnownDevice(paired.remote, paired.addresses[:_KEPT_ADDRESSES])
         self._keep(known, "paired")
         await self.account.put_device(known)
-        self.peers.redial()
+        self.peers.dialler.redial()
 
     def _keep(self, known: KnownDevice, source: str) -> None:
         for text in known.addresses:
             with suppress(MalformedError):
-                self.peers.keep(Multiaddr.parse(text), source, known.device)
+                self.peers.dialler.keep(Multiaddr.parse(text), source, known.device)
 
     # What spaces tell.
 
@@ -303,7 +303,7 @@ class Node:
         """Begin: dial what is known, open the spaces."""
         self._nursery = nursery
         for address in options.peers:
-            self.peers.keep(address, "static")
+            self.peers.dialler.keep(address, "static")
         for device in self.account.devices:
             self._keep(device, "known")
         nursery.start_soon(self.gossip.run)
@@ -343,7 +343,7 @@ class Node:
             link.roster_changed()
         for space in self.spaces.values():
             space.roster_changed()
-        self.peers.redial()
+        self.peers.dialler.redial()
         self._wake()
 
     def later(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -196,7 +196,9 @@ class ControlServer:
         return self._discovered()
 
     def _discovered(self) -> list[Multiaddr]:
-        return [Multiaddr.parse(address) for address, source, _ in self._node.peers.targets() if source != "known"]
+        return [
+            Multiaddr.parse(address) for address, source, _ in self._node.peers.dialler.targets() if source != "known"
+        ]
 
     async def _sync(self, request: Request, caller: Caller) -> Data:
         limit = request.get("timeout_s")

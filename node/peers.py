@@ -1,4 +1,4 @@
-"""Who is connected: accepting, dialling, and one link per device of the account.
+"""Who is connected: accepting, and one link per device of the account.
 
 A device may be reached over several addresses and from both sides at once. Of two connections with one device the one
 that the smaller device id dialled stays; a dialler never opens a second one itself. The dialling side opens the sync
@@ -6,13 +6,12 @@ stream, and only that makes a connection a link.
 """
 
 import logging
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import trio
 
-from latticework.discovery import Discovery, Sighting
+from latticework.discovery import Discovery
 from latticework.handshake import ANONYMOUS_PROTOCOL, PqxChannel
 from latticework.transport import (
     IDENTIFY_PROTOCOL,
@@ -39,11 +38,12 @@ from latticework.transport import (
 from latticework.wire import Clock, DeviceId, LatticeError, PeerError, Rng, SpaceId, Threads, short
 
 from .chunks import serve_chunks
+from .dialler import Dialler, Target
 from .folders.serve import ChunkSource
 from .groups import first_error
 from .link import Hub, Link
 from .messages import CHUNKS_PROTOCOL, PAIR_PROTOCOL, SYNC_PROTOCOL
-from .params import DIAL_FIRST_S, DIAL_LAST_S, DIAL_TIMEOUT_S, MAX_CONNECTIONS, STRANGER_BACKOFF_S
+from .params import DIAL_FIRST_S, DIAL_TIMEOUT_S, MAX_CONNECTIONS
 from .plain import PlainPeers
 from .rate import HandshakeRate
 
@@ -81,20 +81,6 @@ class PeersHub(Hub, Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Target:
-    """An address that is kept connected."""
-
-    address: Multiaddr
-    source: str
-    device: DeviceId | None = None
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    last_error: str = ""
-    peer_id: str = ""
-    retired: bool = False
-    dialling: bool = False
-
-
 @final
 class Peers:
     """All connections of one node; `run` owns them."""
@@ -127,11 +113,9 @@ class Peers:
         self._rate = HandshakeRate()
         self._channel: PqxChannel | None = None
         self._upgrader = Upgrader((anonymous, *plain.channels), clock, self._pool, limits)
-        self._targets: dict[str, _Target] = {}
         self._connections = 0
-        self._link_ended = trio.Event()
-        self._redial = trio.Event()
         self.links: dict[DeviceId, Link] = {}
+        self.dialler: Final = Dialler(self._dial_once, self.links, clock, rng)
         self.listening: tuple[Multiaddr, ...] = ()
         self._nursery: trio.Nursery | None = None
 
@@ -151,6 +135,7 @@ class Peers:
         self.listening = tuple(address for listener in listeners for address in listener.addresses)
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            self.dialler.start(nursery, self.listening)
             for listener in listeners:
                 nursery.start_soon(self._accept, listener, nursery)
             for discovery in discoveries:
@@ -158,29 +143,6 @@ class Peers:
                 nursery.start_soon(self._discover, discovery)
             task_status.started()
             await trio.sleep_forever()
-
-    def keep(self, address: Multiaddr, source: str, device: DeviceId | None = None, peer_id: str = "") -> None:
-        """Keep trying `address` from now on."""
-        key = str(address)
-        if (known := self._targets.get(key)) is not None:
-            known.retired = False
-        if known is not None or address in self.listening or self._nursery is None:
-            return
-        target = self._targets[key] = _Target(address, source, device, peer_id=peer_id)
-        self._nursery.start_soon(self._keep_dialling, target)
-
-    def retire(self, device: DeviceId, current: tuple[Multiaddr, ...]) -> None:
-        """Stop dialling where `device` used to listen; addresses that a person gave stay."""
-        for target in self._targets.values():
-            if target.device == device and target.source != "static" and target.address not in current:
-                target.retired = True
-
-    def targets(self) -> list[tuple[str, str, str]]:
-        """Address, source and last error of everything that is dialled; no error while its device is connected."""
-        return [
-            (key, target.source, "" if target.device in self.links else target.last_error)
-            for key, target in sorted(self._targets.items())
-        ]
 
     async def dial_anonymous(self, address: Multiaddr) -> Connection:
         """An anonymous connection for pairing; the caller runs and closes it; raises PeerError."""
@@ -191,11 +153,6 @@ class Peers:
     def device_of(self, peer: PeerId) -> DeviceId | None:
         """The device of ours behind a connected peer."""
         return next((d for d, link in self.links.items() if PeerId.of_key(link.connection.transport_key) == peer), None)
-
-    def redial(self) -> None:
-        """Try every address again now: who is ours may have changed."""
-        event, self._redial = self._redial, trio.Event()
-        event.set()
 
     async def _accept(self, listener: Listener, nursery: trio.Nursery) -> None:
         while True:
@@ -232,61 +189,10 @@ class Peers:
 
     async def _discover(self, discovery: Discovery) -> None:
         async for sighting in discovery.sightings():
-            self.heard(sighting)
+            self.dialler.heard(sighting)
+            self._hub.sighted()
 
-    def heard(self, sighting: Sighting) -> None:
-        """A sighting replaces what was said of the peer before, so that strangers who left make room for others.
-
-        Addresses of devices of ours stay: nothing in a sighting is authenticated.
-        """
-        for target in self._targets.values():
-            same_peer = target.peer_id != "" and target.peer_id == sighting.peer_id
-            if same_peer and target.device is None and target.address not in sighting.addresses:
-                target.retired = True
-        self._drop_retired()
-        for address in sighting.addresses:
-            if len(self._targets) < MAX_CONNECTIONS or str(address) in self._targets:
-                self.keep(address, sighting.source, peer_id=sighting.peer_id if sighting.source == "mdns" else "")
-        self._hub.sighted()
-
-    def _drop_retired(self) -> None:
-        for key in [key for key, target in self._targets.items() if target.retired and not target.dialling]:
-            self._targets.pop(key).scope.cancel()
-
-    async def _keep_dialling(self, target: _Target) -> None:
-        delay = DIAL_FIRST_S
-        with target.scope:
-            while True:
-                if target.device is not None and target.device in self.links:
-                    await self._link_ended.wait()
-                    continue
-                if target.retired:
-                    if self._targets.get(str(target.address)) is target:
-                        del self._targets[str(target.address)]
-                    return
-                started = self._clock.monotonic_us()
-                try:
-                    target.last_error, target.dialling = "", True
-                    await self._dial_once(target)
-                except PeerError as error:
-                    target.last_error = str(error)
-                    _log.debug("dial failed address=%s: %s", target.address, error)
-                    if target.source == "mdns" and error.code in _STRANGER_CODES:
-                        delay = STRANGER_BACKOFF_S
-                except trio.TooSlowError:
-                    target.last_error = "it did not answer in time"
-                except Exception:  # noqa: BLE001  # the supervisor of one dialled peer: as above
-                    target.last_error = "a bug in this node; see its log"
-                    _log.exception("dial failed address=%s", target.address)
-                finally:
-                    target.dialling = False
-                if self._clock.monotonic_us() - started > DIAL_LAST_S * 1_000_000:
-                    delay = DIAL_FIRST_S
-                with trio.move_on_after(delay) as waited:
-                    await self._redial.wait()
-                delay = min(delay * 2, max(DIAL_LAST_S, delay)) if waited.cancelled_caught else DIAL_FIRST_S
-
-    async def _dial_once(self, target: _Target) -> None:
+    async def _dial_once(self, target: Target) -> None:
         if self._channel is None:
             return
         with trio.fail_after(DIAL_TIMEOUT_S):
@@ -294,7 +200,7 @@ class Peers:
         connection = await self._upgrader.outbound(stream, self._channel)
         device = DeviceId(connection.remote)
         target.device = device
-        if device in self.links and not self._replaces(connection, outbound=True):
+        if self._gives_way(connection, outbound=True):
             await connection.aclose()
             return
         with first_error():
@@ -308,7 +214,9 @@ class Peers:
             with trio.fail_after(DIAL_TIMEOUT_S):
                 stream = await connection.open_stream([SYNC_PROTOCOL])
             async with stream:
-                await self._run_link(connection, stream, outbound=True)
+                # The other side may have dialled us while this stream was being opened.
+                if not self._gives_way(connection, outbound=True):
+                    await self._run_link(connection, stream, outbound=True)
         except (PeerError, trio.TooSlowError) as error:
             _log.info("link failed peer=%s: %s", short(connection.remote), error)
         await connection.aclose()
@@ -316,8 +224,7 @@ class Peers:
     async def _on_stream(self, connection: Connection, protocol: str, stream: Stream) -> None:
         match protocol:
             case _ if protocol == SYNC_PROTOCOL:
-                device = DeviceId(connection.remote)
-                if device in self.links and not self._replaces(connection, outbound=False):
+                if self._gives_way(connection, outbound=False):
                     await connection.aclose()
                     return
                 try:
@@ -341,18 +248,20 @@ class Peers:
         signed = self._hub.signed_record(self.listening)
         return Identity(self._hub.transport_key, self._agent, PQX_PROTOCOLS, self.listening, connection.address, signed)
 
-    def _replaces(self, connection: Connection, *, outbound: bool) -> bool:
-        """Whether a new connection takes the place of the link that stands."""
+    def _gives_way(self, connection: Connection, *, outbound: bool) -> bool:
+        """Whether the link that stands is kept, and not a new one over this connection."""
         device = DeviceId(connection.remote)
-        link = self.links[device]
-        if link.connection.ended is not None or link.connection.transport_key != connection.transport_key:
+        link = self.links.get(device)
+        if link is None or link.connection.ended is not None:
+            return False
+        if link.connection.transport_key != connection.transport_key:
             # The device was started again, or a copy of its home runs as well: then the two take turns.
-            return True
+            return False
         if link.outbound == outbound:
             # The same side dialled again: as dialler we keep what works, as listener we believe that it knows better.
-            return not outbound
+            return outbound
         we_are_smaller = self._hub.device < device
-        return outbound == we_are_smaller
+        return outbound != we_are_smaller
 
     async def _run_link(self, connection: Connection, stream: Stream, *, outbound: bool) -> None:
         device = DeviceId(connection.remote)
@@ -376,8 +285,7 @@ class Peers:
                 for space in self._hub.spaces.values():
                     space.forget_sender(device)
             _log.info("link down peer=%s", short(device))
-            ended, self._link_ended = self._link_ended, trio.Event()
-            ended.set()
+            self.dialler.link_ended()
             self._hub.link_changed(device)
 
     async def _learn_addresses(self, connection: Connection, device: DeviceId) -> None:
@@ -394,7 +302,3 @@ class Peers:
     def _close_soon(self, connection: Connection) -> None:
         if self._nursery is not None:
             self._nursery.start_soon(connection.aclose)
-
-
-_STRANGER_CODES = frozenset({"protocol-refused", "certificate", "self"})
-"""Errors of a dial that say: not a device of ours."""

@@ -280,7 +280,7 @@ def doctor(node: Node) -> list[Data]:
     if others:
         connected = len(node.peers.links)
         check("connected", connected > 0, f"{connected} connected", "start the other node, or give its --peer address")
-    for address, source, error in node.peers.targets():
+    for address, source, error in node.peers.dialler.targets():
         if error:
             check(f"dial {address}", ok=False, message=f"({source}) {error}", action="check that the device is up")
     for runner in node.runners.values():

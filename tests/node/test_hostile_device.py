@@ -398,7 +398,7 @@ def test_an_honest_pair_stays_in_step_beside_a_device_that_says_anything(
             await b.holdings.join("home", folders[1])
             await hostile.holdings.join("home")
             for node in (a, b):
-                hostile.peers.keep(node.peers.listening[0], "static")
+                hostile.peers.dialler.keep(node.peers.listening[0], "static")
             await until(lambda: bool(hostile.spaces) and hostile.peers.links.keys() >= {a.device, b.device})
             (space,) = hostile.spaces.values()
             villain = Villain(hostile, space, clock, rng.child("villain"))

@@ -14,7 +14,7 @@ def at(number: int) -> Multiaddr:
 
 
 def dialled(node: Node) -> list[str]:
-    return [address for address, _, _ in node.peers.targets()]
+    return [address for address, _, _ in node.peers.dialler.targets()]
 
 
 def test_a_stranger_that_moved_or_left_makes_room_for_others() -> None:
@@ -25,12 +25,12 @@ def test_a_stranger_that_moved_or_left_makes_room_for_others() -> None:
         device = SimDevice("laptop", SimNetwork(clock, rng.child("network")), clock, rng.child("laptop"))
         async with device.up() as node:
             for number in range(1, 400):
-                node.peers.heard(Sighting((at(number),), "stranger", "mdns"))
+                node.peers.dialler.heard(Sighting((at(number),), "stranger", "mdns"))
             await trio.sleep(1)
-            node.peers.heard(Sighting((at(400),), "stranger", "mdns"))
+            node.peers.dialler.heard(Sighting((at(400),), "stranger", "mdns"))
             assert str(at(400)) in dialled(node)
-            node.peers.heard(Sighting((), "stranger", "mdns", gone=True))
-            node.peers.heard(Sighting((at(401),), "another", "mdns"))
+            node.peers.dialler.heard(Sighting((), "stranger", "mdns", gone=True))
+            node.peers.dialler.heard(Sighting((at(401),), "another", "mdns"))
             assert str(at(401)) in dialled(node)
 
     run(main, b"sightings", clock)

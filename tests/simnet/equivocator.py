@@ -156,7 +156,7 @@ class _Story:
             await node.holdings.join("home")
         await _until(lambda: all(node.spaces and len(node.roster.members) == 5 for node in self._nodes.values()))
         for one, other in combinations(self._nodes.values(), 2):
-            one.peers.keep(other.peers.listening[0], "static")
+            one.peers.dialler.keep(other.peers.listening[0], "static")
         signer = Ed25519Signer(self._rng.child("log").random_bytes(32))
         (known,) = first.account.spaces
         writer = Writer(signer, eve.device, eve.keys.signer)
