@@ -7,6 +7,7 @@ unless its path would be too long for a socket: then it is in the runtime direct
 import fcntl
 import hashlib
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, final
@@ -53,7 +54,7 @@ class Home:
             return path
         # A deep home: the socket moves to a short name that only its home leads to.
         digest = hashlib.sha256(os.fsencode(self.root.absolute())).hexdigest()[:16]
-        return platformdirs.user_runtime_path("latticework") / f"{digest}.sock"
+        return _runtime_directory() / f"{digest}.sock"
 
     def space(self, space: SpaceId) -> Path:
         """The directory of one space's store."""
@@ -71,6 +72,16 @@ class Home:
             self.root.chmod(0o700)
         except OSError as error:
             raise LocalError(f"cannot use {self.root} as a home: {error.strerror}") from error
+
+
+def _runtime_directory() -> Path:
+    with warnings.catch_warnings():
+        # Where the session has no such directory, platformdirs takes one of this user only, and would say so each time.
+        warnings.simplefilter("ignore", platformdirs.RuntimeDirWarning)
+        try:
+            return platformdirs.user_runtime_path("latticework")
+        except PermissionError as error:
+            raise LocalError(f"no private directory for the control socket: {error}") from error
 
 
 @final

@@ -30,9 +30,10 @@ class Client:
     """One connection to the node of `home`."""
 
     def __init__(self, home: Home) -> None:
+        path = os.fsencode(home.socket)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.connect(os.fsencode(home.socket))
+            self._socket.connect(path)
         except OSError as error:
             self._socket.close()
             hint = "start it with: lattice up" if home.exists else "begin with: lattice init, then lattice up"

@@ -21,7 +21,7 @@ from latticework.node.api import (
 from latticework.node.home import HomeLockedError
 from latticework.wire import LocalError, PeerError
 
-from .devices import LATTICE, Device, clean_environment
+from .devices import LATTICE, Device, clean_environment, until
 
 pytestmark = pytest.mark.wire
 LISTEN = ["/ip4/127.0.0.1/tcp/0"]
@@ -65,8 +65,12 @@ async def same(ours: Doc, theirs: Doc, holds: Callable[[Doc], bool]) -> None:
     """Both are as `holds` says, and alike."""
     for doc in (ours, theirs):
         await eventually(doc, holds)
-    await eventually(theirs, lambda doc: doc.json() == ours.json())
-    await eventually(ours, lambda doc: doc.json() == theirs.json())
+
+    async def alike() -> bool:
+        return ours.json() == theirs.json()
+
+    # Which of the two changes last is not known, so neither can be waited for alone.
+    await until(alike, "both to show the same")
 
 
 async def test_what_both_write_at_once_into_every_part_is_kept(docs: tuple[Doc, Doc]) -> None:
