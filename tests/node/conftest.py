@@ -1,5 +1,8 @@
+import os
 import socket
 from collections.abc import AsyncGenerator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -9,13 +12,19 @@ from .devices import Device, Pair, copy_homes, items, receive, send, until
 from .mesh import Mesh, copy_mesh, launch
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for sock in sockets:
-        sock.bind(("127.0.0.1", 0))
-    ports = [int(sock.getsockname()[1]) for sock in sockets]
-    for sock in sockets:
-        sock.close()
+FIRST_PORT, PORTS = 10_240, 22_000
+"""Below what systems give to outgoing connections: another test's connection cannot take a port before its node does."""
+_next_port = count(os.getpid() * 997)
+
+
+def free_ports(wanted: int) -> list[int]:
+    """Ports that nobody listens at; each process of tests goes through a stretch of its own."""
+    ports: list[int] = []
+    while len(ports) < wanted:
+        port = FIRST_PORT + next(_next_port) % PORTS
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            ports.append(port)
     return ports
 
 
