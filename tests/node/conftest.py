@@ -11,9 +11,8 @@ import trio
 from .devices import Device, Pair, copy_homes, items, receive, send, until
 from .mesh import Mesh, copy_mesh, launch
 
-
 FIRST_PORT, PORTS = 10_240, 22_000
-"""Below what systems give to outgoing connections: another test's connection cannot take a port before its node does."""
+"""Below what systems give to outgoing connections, so that none of them takes a port before its node does."""
 _next_port = count(os.getpid() * 997)
 
 
