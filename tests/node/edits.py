@@ -82,7 +82,12 @@ class Editor:
         self._lose(path)
         temporary = self._folder / f".lattice-{self._name}-{self._count}.tmp"
         temporary.write_bytes(content)
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except OSError:
+            # The node made or removed a directory there; our own temporary file is none of its business.
+            temporary.unlink()
+            raise
         self.written.add(content)
 
     def _append(self) -> None:
