@@ -24,8 +24,9 @@ from .ledger import FolderLedger
 from .ports import ChunkFetcher
 from .previous import trim_previous
 from .reasons import Pending, Reason
+from .refusals import FolderStoppedError
 from .renaming import Rename, has_moved, plan_renames, rename_all, renamed_rows
-from .root import FolderRoot, FolderStoppedError
+from .root import FolderRoot
 from .voiding import VoidFile, is_to_be_kept, set_aside, void_files
 
 _APPLY_BATCH_BYTES = 64 << 20

@@ -21,7 +21,8 @@ from ..store import DiskChange, Piece, Place, Row, SpaceStore
 from .content import digest, manifest_piece, row_of
 from .kinds import kind_of, with_executable
 from .reasons import Pending, Reason, pending_for
-from .root import BlockedError, FolderRoot, LocalChangeError
+from .refusals import BlockedError, LocalChangeError
+from .root import FolderRoot
 
 _OPEN_TEMPORARIES = 64
 _READ_MASK = os.umask(0)

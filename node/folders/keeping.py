@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from ..store import Row
+from .moving import NO_LINKS
 
 PREVIOUS = b"previous"
 """The directory of ours that holds them."""
-NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
-"""What file systems without hard links answer."""
 _NOT_KEPT = NO_LINKS | {errno.EXDEV, errno.ENOSPC, errno.EDQUOT}
 """Why an earlier version is not kept; none of these may hold up the change itself."""
 
@@ -43,10 +42,7 @@ def link_previous(root: OwnDirectories, directory: int, name: bytes, path: bytes
 
 
 def move_to_previous(root: OwnDirectories, directory: int, name: bytes, path: bytes, row: Row) -> bool:
-    """Move the file that is to be deleted there; False when it cannot be kept.
-
-    A move, not a link and an unlink: where it fails nothing was touched, not even the file's change time.
-    """
+    """Move the file `name`, which stood at `path`, there; False when it cannot be kept."""
     if row.kind != "f":
         return False
     try:

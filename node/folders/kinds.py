@@ -33,10 +33,16 @@ def matches(row: Row, status: os.stat_result) -> bool:
         return False
     if kind == "d":
         return True
+    return status.st_ctime_ns == row.ctime_ns and matches_after_rename(row, status)
+
+
+def matches_after_rename(row: Row, status: os.stat_result) -> bool:
+    """The same for a file or link that was renamed since: that alone changes the change time."""
+    kind = kind_of(status)
     return (
-        status.st_size == row.size
+        kind == row.kind
+        and status.st_size == row.size
         and status.st_mtime_ns == row.mtime_ns
-        and status.st_ctime_ns == row.ctime_ns
         and status.st_ino == row.inode
         and (kind == "l" or is_executable(status) == row.executable)
     )

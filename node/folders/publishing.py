@@ -26,7 +26,8 @@ from .ignore import IgnoreFileError, IgnoreRules, load_rules
 from .ledger import FolderLedger
 from .ports import NO_MOVES, LocalChange, LocalMoves
 from .reasons import Pending, Reason, pending_for
-from .root import FolderRoot, FolderStoppedError
+from .refusals import FolderStoppedError
+from .root import FolderRoot
 from .scan import Differences, scan
 from .scan_moves import find_moves
 

@@ -16,7 +16,8 @@ from ..store import DiskChange, DiskMoves, Row
 from .content import digest
 from .ledger import FolderLedger
 from .reasons import Pending, Reason, pending_for
-from .root import BlockedError, FolderRoot, LocalChangeError
+from .refusals import BlockedError, LocalChangeError
+from .root import FolderRoot
 
 
 @dataclass(frozen=True, slots=True)

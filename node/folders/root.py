@@ -15,28 +15,17 @@ from pathlib import Path
 from typing import Self, final
 
 from latticework.crdt import MARKER_DIRECTORY
-from latticework.wire import LocalError, StoreError
+from latticework.wire import LocalError
 
 from ..store import Row
-from .keeping import NO_LINKS, link_previous, move_to_previous
 from .kinds import matches, with_executable
+from .refusals import BlockedError, FolderStoppedError, LocalChangeError
+from .replacing import put, status_of, take_away
 
 _MARKER = b"folder"
 _TEMPORARY = b"tmp"
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORIES = 64
-
-
-class FolderStoppedError(StoreError):
-    """The folder cannot be worked on as a whole: gone, unmounted, another folder's, or without permission."""
-
-
-class LocalChangeError(LocalError):
-    """The path changed on disk since it was last looked at; it must be scanned before it is touched."""
-
-
-class BlockedError(LocalError):
-    """Something of another kind stands where the path should go."""
 
 
 @final
@@ -184,12 +173,9 @@ class FolderRoot:
         """
         directory, name = self._place_for(path, expected)
         source = self._temporary()
-        if expected is None:
-            link_or_rename(temporary, source, name, directory)
-        else:
-            self.kept_bytes += link_previous(self, directory, name, path, expected)
-            os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=directory)
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+        ours = os.stat(temporary, dir_fd=source, follow_symlinks=False)
+        self.kept_bytes += put(self, temporary, source, name, directory, path, expected)
+        return status_of(ours, name, directory)
 
     def make_directory(self, path: bytes, expected: Row | None) -> os.stat_result:
         """Make the directory `path`, or take the one that is there; raises as `install`."""
@@ -198,7 +184,7 @@ class FolderRoot:
             return current
         directory, name = self._place_for(path, expected)
         if expected is not None and expected.kind != "d":
-            os.unlink(name, dir_fd=directory)
+            self.kept_bytes += take_away(self, self._temporary(), name, directory, path, expected)
         with suppress(FileExistsError):
             os.mkdir(name, 0o777, dir_fd=directory)
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
@@ -214,13 +200,15 @@ class FolderRoot:
         directory, name = self._place_for(path, expected)
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
         try:
+            if not matches(expected, os.fstat(descriptor)):
+                raise LocalChangeError(f"{path!r} changed")
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
             if (wanted := with_executable(mode, executable=executable)) != mode:
                 os.fchmod(descriptor, wanted)
             os.utime(descriptor, ns=(mtime_ns, mtime_ns))
+            return os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
     def rename(self, old: bytes, new: bytes, expected: Row, replaced: Row | None) -> os.stat_result:
         """Move what stands at `old`, if it is exactly `expected`, to `new`, in place of `replaced`; its new status.
@@ -245,12 +233,9 @@ class FolderRoot:
         if expected.kind == "d":
             self._forget(old)
             self._rename_directory(old_name, source, name, target)
-        elif replaced is None:
-            link_or_rename(old_name, source, name, target)
         else:
-            self.kept_bytes += link_previous(self, target, name, new, replaced)
-            os.rename(old_name, name, src_dir_fd=source, dst_dir_fd=target)
-        return os.stat(name, dir_fd=target, follow_symlinks=False)
+            self.kept_bytes += put(self, old_name, source, name, target, new, replaced)
+        return status_of(current, name, target)
 
     def _rename_directory(self, old_name: bytes, source: int, name: bytes, target: int) -> None:
         try:
@@ -275,10 +260,8 @@ class FolderRoot:
             if expected.kind == "d":
                 self._forget(path)
                 os.rmdir(name, dir_fd=directory)
-            elif move_to_previous(self, directory, name, path, expected):
-                self.kept_bytes += expected.size
             else:
-                os.unlink(name, dir_fd=directory)
+                self.kept_bytes += take_away(self, self._temporary(), name, directory, path, expected)
         except OSError as error:
             if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
                 raise BlockedError("the directory holds files that are not part of the space") from None
@@ -288,7 +271,7 @@ class FolderRoot:
         """Give the file `path` the name `target`, which nothing has yet; raises as `install`."""
         directory, name = self._place_for(path, expected)
         beside, other = self._place_for(target, None)
-        os.rename(name, other, src_dir_fd=directory, dst_dir_fd=beside)
+        put(self, name, directory, other, beside, target, None)
 
     def flush(self) -> None:
         """Make the names that were changed in this pass durable: fsync of their directories."""
@@ -376,18 +359,3 @@ class FolderRoot:
                 os.close(descriptor)
         finally:
             os.close(own)
-
-
-def link_or_rename(old_name: bytes, source: int, name: bytes, target: int) -> None:
-    """Move a file to a free name between two open directories; raises LocalChangeError when it is not free."""
-    # A hard link never replaces what appeared meanwhile; file systems without them get the plain rename.
-    try:
-        os.link(old_name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
-    except FileExistsError:
-        raise LocalChangeError(f"{name!r} appeared") from None
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        os.rename(old_name, name, src_dir_fd=source, dst_dir_fd=target)
-        return
-    os.unlink(old_name, dir_fd=source)

@@ -8,7 +8,8 @@ import pytest
 from latticework.crdt import File, Inline
 from latticework.node.folders.content import row_of
 from latticework.node.folders.previous import trim_previous
-from latticework.node.folders.root import FolderRoot, LocalChangeError
+from latticework.node.folders.refusals import LocalChangeError
+from latticework.node.folders.root import FolderRoot
 from latticework.node.store import Row
 
 pytestmark = pytest.mark.unit
