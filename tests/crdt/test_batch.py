@@ -310,3 +310,104 @@ def test_a_header_with_one_dependency_is_as_small_as_the_report_says() -> None:
 def test_noise_is_refused_and_raises_nothing_else(data: bytes, *, chained: bool) -> None:
     with pytest.raises(MalformedError):
         read_batch(SPACE, data, chain=chained)
+
+
+def altered(field: int, value: Plain) -> bytes:
+    """A batch of one entry with one field of its item replaced."""
+    return encode_plain([1, [KEYS[0].public], [item_with(field, value)]])
+
+
+def item_with(field: int, value: Plain) -> list[Plain]:
+    plain = to_plain(decode(Batch, write_batch(chain(1)), MAX_BATCH_BYTES))
+    assert isinstance(plain, list)
+    items = plain[2]
+    assert isinstance(items, list)
+    item = items[0]
+    assert isinstance(item, list)
+    item[field] = value
+    return item
+
+
+ID: Final = bytes(32)
+NO_AUTHOR: Final = "^an entry has an author that is not in the table$"
+NO_PLACE: Final = "^the first entry of an author has no place, or a last one has a follower$"
+NO_IDS: Final = "^the dependencies of an entry are no ids$"
+NO_CLOCK: Final = "^an entry has a clock or a lane that cannot be$"
+NO_SIGNATURE: Final = "^an entry has no signature$"
+NO_PAYLOAD: Final = "^an entry needs its payload, or the payload's length and hash$"
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (0, 1, NO_AUTHOR),
+        (0, -1, NO_AUTHOR),
+        (0, False, NO_AUTHOR),
+        (1, None, NO_PLACE),
+        (1, [1, None], "^only the first entry of a log has no predecessor$"),
+        (1, [0, ID], "^only the first entry of a log has no predecessor$"),
+        (2, None, NO_IDS),
+        (2, [b"short"], NO_IDS),
+        (2, [7], NO_IDS),
+        (2, [ID[:-1] + bytes((n,)) for n in range(17)], NO_IDS),
+        (3, -1, NO_CLOCK),
+        (3, True, NO_CLOCK),
+        (4, -1, NO_CLOCK),
+        (4, 0x10000, NO_CLOCK),
+        (4, False, NO_CLOCK),
+        (5, b"x" * 63, NO_SIGNATURE),
+        (5, None, NO_SIGNATURE),
+        (6, None, NO_PAYLOAD),
+        (6, 0, NO_PAYLOAD),
+        (6, bytes(MAX_PAYLOAD_BYTES + 1), NO_PAYLOAD),
+        (7, [0, hashlib.sha256().digest()], NO_PAYLOAD),
+        (5, bytes(64), "^the signature does not verify$"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_said(field: int, value: Plain, message: str) -> None:
+    with pytest.raises(MalformedError, match=message):
+        read_batch(SPACE, altered(field, value))
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({}, "^batch: expected an array of 3 items$"),
+        ([1, []], "^batch: expected an array of 3 items$"),
+        ([1, [], [], []], "^batch: expected an array of 3 items$"),
+        ([1, [], None], "^batch: expected an array of 3 items$"),
+        ([1, [ID, ID], []], "^an author stands in the table twice$"),
+        ([1, [KEYS[0].public], MANY], "^batch: expected at most 4096 entries$"),
+        ([1, [KEYS[0].public], [None]], "^an entry has eight fields$"),
+        ([1, [KEYS[0].public], [[0] * 7]], "^an entry has eight fields$"),
+        ([1, [KEYS[0].public], [[0] * 9]], "^an entry has eight fields$"),
+    ],
+)
+def test_what_is_wrong_with_a_batch_is_said(plain: Plain, message: str) -> None:
+    with pytest.raises(MalformedError, match=message):
+        read_batch(SPACE, encode_plain(plain))
+
+
+EDGES: Final = [at + step for at in (24, 1 << 8, 1 << 16, 1 << 32) for step in (-1, 0, 1)]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("value", [0, *EDGES, (1 << 64) - 1])
+def test_numbers_of_every_length_are_written_as_their_entry_writes_them(value: int) -> None:
+    made = [
+        write_entry(SPACE, KEYS[0], seq=0, prev=None, deps=(), hlc=value, lane=min(value, 0xFFFF), payload=b""),
+        write_entry(SPACE, KEYS[0], seq=min(value, 1 << 47) + 1, prev=EntryId(ID), deps=(), hlc=1, lane=0, payload=b""),
+        entry(KEYS[0], None, payload=bytes(min(value, 1 << 17))),
+    ]
+    for one in made:
+        assert read_batch(SPACE, write_batch([one])).entries == [one]
+        assert one.envelope.body == encode(one.body)
+
+
+@pytest.mark.unit
+def test_the_largest_payload_and_the_most_dependencies_fit() -> None:
+    deps = tuple(EntryId(ID[:-1] + bytes((n,))) for n in range(16))
+    whole = write_entry(SPACE, KEYS[0], seq=0, prev=None, deps=deps, hlc=1, lane=1, payload=bytes(MAX_PAYLOAD_BYTES))
+    assert read_batch(SPACE, write_batch([whole])).entries == [whole]
