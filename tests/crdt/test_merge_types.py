@@ -69,6 +69,38 @@ def test_a_register_follows_what_is_undone_and_a_copy_goes_its_own_way() -> None
     assert sorted(write.id for write in register.writes) == ["a", "b"]
 
 
+class Looked:
+    """A write that counts how often somebody asked whether it is active."""
+
+    lww = False
+
+    def __init__(self, number: int, replaces: tuple[int, ...]) -> None:
+        self.id, self.replaces, self.order, self.looks = number, replaces, (number, b"", 0), 0
+
+    @property
+    def active(self) -> bool:
+        self.looks += 1
+        return True
+
+
+def test_writes_that_replace_what_is_there_cost_the_same_however_many_came_before() -> None:
+    register, writes = Register[Looked](), [Looked(number, (number - 1,) if number else ()) for number in range(50)]
+    for write in writes:
+        register.add(write)
+        assert list(register.heads()) == [write]
+    assert [write.looks for write in writes] == [1] * 50
+    late = Looked(50, (48,))
+    register.add(late)
+    assert {write.id for write in register.heads()} == {49, 50}
+    assert max(write.looks for write in writes) <= 3
+
+
+def test_a_write_that_was_replaced_before_it_came_is_no_head() -> None:
+    assert heads(Write("b", replaces=("a",)), Write("a")) == ["b"]
+    assert heads(Write("c", replaces=("b", "a")), Write("a"), Write("b", replaces=("a",))) == ["c"]
+    assert heads(Write("b", replaces=("a",)), Write("x"), Write("a")) == ["b", "x"]
+
+
 def test_of_last_writer_wins_writes_the_newest_counts() -> None:
     writes = [Write("a", 3, lww=True), Write("b", 5), Write("c", 4, lww=True), Write("d", 4)]
     for order in permutations(writes):
