@@ -36,10 +36,11 @@ class Cell:
     def bound(self) -> Bound:
         """What the authors of the active writes had seen: so much of the containers here is cleared."""
         if self._bound is None:
-            self._bound = {}
+            bound: Bound = {}
             for write in self.register.writes:
                 if isinstance(write, Write) and write.active:
-                    write.widen(self._bound)
+                    write.widen(bound)
+            self._bound = bound  # whole at once: a snapshot may be taken in a thread beside readers
         return self._bound
 
     def written(self, write: Write) -> None:

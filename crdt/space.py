@@ -271,8 +271,8 @@ class SpaceReplica:
         written.append(self._append(writer, lane, operations, plaintext, now_us))
         return written, self._project([(entry, self._note(entry)) for entry in written])
 
-    def write_checkpoint(self, writer: Writer, now_us: int) -> tuple[list[Entry], bytes]:
-        """Write a checkpoint of everything that this replica has; also the snapshot that its state root is of.
+    def begin_checkpoint(self, writer: Writer, now_us: int) -> list[Entry]:
+        """Write what a checkpoint of everything here needs before it: the log's opening, and merges of many heads.
 
         Raises:
             LocalError: as `write`, or the logs are more than a checkpoint can name; then nothing was written.
@@ -281,16 +281,19 @@ class SpaceReplica:
             raise LocalError(f"there are more than {MAX_CHECKPOINT_HEADS - 1} logs, which no checkpoint can name")
         written = self._prepare(writer, now_us)
         self._project([(entry, self._note(entry)) for entry in written])
+        return written
+
+    def write_checkpoint(self, writer: Writer, snapshot: bytes, now_us: int) -> Entry:
+        """Write a checkpoint after `begin_checkpoint`; `snapshot` is that of the projection as it has been since."""
         last = self.attestations.last.get(writer.log)
         number, prev = (0, None) if last is None else (last.checkpoint.number + 1, last.checkpoint.content)
         heads = tuple(CheckpointHead(log, head.seq, head.id) for log, head in sorted(self.frontier.items()))
-        snapshot = self.projection.snapshot()
         checkpoint = Checkpoint(1, number, prev, heads, state_root(snapshot), self.entry_count)
         seq = self.frontier[writer.log].seq + 1
         signed = sign_checkpoint(self.space, writer.signer, writer.device_signer, seq, checkpoint)
         entry = self._append(writer, LANE_CHECKPOINT, signed, encode(signed), now_us)
         self._project([(entry, self._note(entry))])
-        return [*written, entry], snapshot
+        return entry
 
     def applied(self, entries: Iterable[Entry]) -> Iterator[Applied]:
         """What admitted entries do, for looking at the state of another time; pruned ones are left out."""

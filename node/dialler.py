@@ -42,7 +42,7 @@ class Dialler:
     """
 
     def __init__(
-        self, connect: Callable[[Target], Awaitable[None]], linked: Container[DeviceId], clock: Clock, rng: Rng
+        self, connect: Callable[[Target], Awaitable[None]], linked: Container[DeviceId | None], clock: Clock, rng: Rng
     ) -> None:
         self._connect = connect
         self._linked = linked

@@ -26,6 +26,7 @@ class Owner:
     def __init__(self, failed: Callable[[Exception], None]) -> None:
         self._failed = failed
         self._send, self._receive = trio.open_memory_channel[_Job](INBOX_COMMANDS)
+        self._posted: dict[Callable[[], Awaitable[None]], None] = {}
 
     async def run(self, idle: Callable[[], Awaitable[None]], idle_after_s: Callable[[], float]) -> None:
         """Own until cancelled, calling `idle` when nothing came for `idle_after_s`; who still waits then hears it."""
@@ -34,9 +35,19 @@ class Owner:
                 job: _Job | None = None
                 with trio.move_on_after(idle_after_s()):
                     job = await self._receive.receive()
-                await self._do(_Job(idle) if job is None else job)
+                while self._posted:
+                    await self._do(_Job(self._take_posted()))
+                if job is None or job.work is not _nothing:
+                    await self._do(_Job(idle) if job is None else job)
         finally:
             self._close()
+
+    def post(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have the owner do `work` before its next job, once however often it was posted; its errors go to `failed`."""
+        self._posted[work] = None
+        # A full inbox means that the owner comes by anyway.
+        with suppress(trio.WouldBlock, trio.BrokenResourceError):
+            self._send.send_nowait(_Job(_nothing))
 
     async def ask[T](self, work: Callable[[], Awaitable[T]]) -> T:
         """Have the owner do `work`; what it returns.
@@ -63,6 +74,11 @@ class Owner:
             raise job.error
         return results[0]
 
+    def _take_posted(self) -> Callable[[], Awaitable[None]]:
+        work = next(iter(self._posted))
+        del self._posted[work]
+        return work
+
     async def _do(self, job: _Job) -> None:
         # What a cancelled owner leaves unfinished.
         job.error = StoreError("the space is closed")
@@ -82,3 +98,7 @@ class Owner:
                 job.error = StoreError("the space is closed")
                 job.done.set()
         self._receive.close()
+
+
+async def _nothing() -> None:
+    """What wakes an owner for posted work."""

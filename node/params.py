@@ -50,6 +50,10 @@ MAX_OFFERED_SPACES = 1024
 INBOX_COMMANDS = 64
 """Commands waiting for the task that owns a space; senders wait when it is full."""
 MAX_CONNECTIONS = 256
+MAX_DEVICE_CONNECTIONS = 8
+"""Inbound connections of one device: it needs one, and a second while it replaces the first. Chosen here."""
+MAX_STRANGER_CONNECTIONS = 64
+"""Inbound connections of all that are no devices of the account: the rest stays free for those. Chosen here."""
 PREVIOUS_SHARE = 0.03
 """Replaced and deleted files are kept up to this share of the folder's size; with index and manifests that stays below
 5 % (decisions 21 and 24)."""

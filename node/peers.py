@@ -6,6 +6,7 @@ stream, and only that makes a connection a link.
 """
 
 import logging
+from collections import Counter
 from functools import partial
 from typing import Final, Protocol, final
 
@@ -43,7 +44,13 @@ from .folders.serve import ChunkSource
 from .groups import first_error
 from .link import Hub, Link
 from .messages import CHUNKS_PROTOCOL, PAIR_PROTOCOL, SYNC_PROTOCOL
-from .params import DIAL_FIRST_S, DIAL_TIMEOUT_S, MAX_CONNECTIONS
+from .params import (
+    DIAL_FIRST_S,
+    DIAL_TIMEOUT_S,
+    MAX_CONNECTIONS,
+    MAX_DEVICE_CONNECTIONS,
+    MAX_STRANGER_CONNECTIONS,
+)
 from .plain import PlainPeers
 from .rate import HandshakeRate
 
@@ -114,6 +121,7 @@ class Peers:
         self._channel: PqxChannel | None = None
         self._upgrader = Upgrader((anonymous, *plain.channels), clock, self._pool, limits)
         self._connections = 0
+        self._inbound: Counter[DeviceId | None] = Counter()
         self.links: dict[DeviceId, Link] = {}
         self.dialler: Final = Dialler(self._dial_once, self.links, clock, rng)
         self.listening: tuple[Multiaddr, ...] = ()
@@ -172,20 +180,32 @@ class Peers:
         self._connections += 1
         try:
             connection = await self._upgrader.inbound(stream)
-            if connection.protocol == ANONYMOUS_PROTOCOL:
-                handler = partial(self._on_anonymous_stream, connection)
-                await connection.run(handler, ANONYMOUS_PROTOCOLS)
-            elif connection.protocol == NOISE_PROTOCOL:
-                ours = {link.connection.transport_key for link in self.links.values()}
-                await self._plain.serve(connection, self.listening, ours)
-            else:
-                await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
+            stranger = connection.protocol in {ANONYMOUS_PROTOCOL, NOISE_PROTOCOL}
+            device = None if stranger else DeviceId(connection.remote)
+            if self._inbound[device] >= (MAX_STRANGER_CONNECTIONS if stranger else MAX_DEVICE_CONNECTIONS):
+                _log.info("inbound refused: too many already peer=%s", "stranger" if stranger else short(device or b""))
+                await connection.aclose()
+                return
+            self._inbound[device] += 1
+            try:
+                await self._serve(connection)
+            finally:
+                self._inbound[device] -= 1
         except PeerError as error:
             _log.info("inbound refused code=%s: %s", error.code, error)
         except Exception:  # noqa: BLE001  # the supervisor of one inbound peer: a bug ends its connection, not the node
             _log.exception("inbound failed")
         finally:
             self._connections -= 1
+
+    async def _serve(self, connection: Connection) -> None:
+        if connection.protocol == ANONYMOUS_PROTOCOL:
+            await connection.run(partial(self._on_anonymous_stream, connection), ANONYMOUS_PROTOCOLS)
+        elif connection.protocol == NOISE_PROTOCOL:
+            ours = {link.connection.transport_key for link in self.links.values()}
+            await self._plain.serve(connection, self.listening, ours)
+        else:
+            await connection.run(partial(self._on_stream, connection), PQX_PROTOCOLS)
 
     async def _discover(self, discovery: Discovery) -> None:
         async for sighting in discovery.sightings():

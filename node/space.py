@@ -214,9 +214,8 @@ class Space:
         self._replica.logs.forget_sender(sender)
 
     def roster_changed(self) -> None:
-        """The account has other devices now."""
-        if changes := self._replica.roster_changed():
-            self._listener.changed(changes)
+        """The account has other devices now; the owner will judge by that."""
+        self._owner.post(self._do_roster_changed)
 
     async def _do_publish(
         self, changes: Sequence[LocalChange], rows: Mapping[bytes, Row], moves: LocalMoves
@@ -303,6 +302,10 @@ class Space:
         for conviction in lowest.values():
             await self._take(self._replica.take_proof(conviction.proof), b"")
 
+    async def _do_roster_changed(self) -> None:
+        if changes := self._replica.roster_changed():
+            self._listener.changed(changes)
+
     async def _take(self, events: Sequence[SpaceEvent], sender: bytes) -> int:
         found = Admission.of(events)
         count_reasons(self.refused, found.reasons)
@@ -370,7 +373,9 @@ class Space:
         self.heads.update(self._replica.frontier)
         self._replica.takes_pruned = self.own_log not in self.heads or not self._replica.is_complete
         self.proofs.clear()
-        self.proofs.update((known.key, known.proof) for known in self._replica.logs.convictions)
+        # A proof about a log that nobody has opened concerns nothing yet; anybody can make any number of them.
+        known = self._replica.authors
+        self.proofs.update((c.key, c.proof) for c in self._replica.logs.convictions if c.log in known)
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, StoreCorruptError):

@@ -370,21 +370,25 @@ def test_what_is_wrong_with_an_entry_is_said(field: int, value: Plain, message: 
         read_batch(SPACE, altered(field, value))
 
 
+def _of_fields(count: int) -> Plain:
+    return [1, [KEYS[0].public], [[0 for _ in range(count)]]]
+
+
+NO_BATCHES: Final[list[tuple[Plain, str]]] = [
+    ({}, "^batch: expected an array of 3 items$"),
+    ([1, []], "^batch: expected an array of 3 items$"),
+    ([1, [], [], []], "^batch: expected an array of 3 items$"),
+    ([1, [], None], "^batch: expected an array of 3 items$"),
+    ([1, [ID, ID], []], "^an author stands in the table twice$"),
+    ([1, [KEYS[0].public], MANY], "^batch: expected at most 4096 entries$"),
+    ([1, [KEYS[0].public], [None]], "^an entry has eight fields$"),
+    (_of_fields(7), "^an entry has eight fields$"),
+    (_of_fields(9), "^an entry has eight fields$"),
+]
+
+
 @pytest.mark.unit
-@pytest.mark.parametrize(
-    ("plain", "message"),
-    [
-        ({}, "^batch: expected an array of 3 items$"),
-        ([1, []], "^batch: expected an array of 3 items$"),
-        ([1, [], [], []], "^batch: expected an array of 3 items$"),
-        ([1, [], None], "^batch: expected an array of 3 items$"),
-        ([1, [ID, ID], []], "^an author stands in the table twice$"),
-        ([1, [KEYS[0].public], MANY], "^batch: expected at most 4096 entries$"),
-        ([1, [KEYS[0].public], [None]], "^an entry has eight fields$"),
-        ([1, [KEYS[0].public], [[0] * 7]], "^an entry has eight fields$"),
-        ([1, [KEYS[0].public], [[0] * 9]], "^an entry has eight fields$"),
-    ],
-)
+@pytest.mark.parametrize(("plain", "message"), NO_BATCHES)
 def test_what_is_wrong_with_a_batch_is_said(plain: Plain, message: str) -> None:
     with pytest.raises(MalformedError, match=message):
         read_batch(SPACE, encode_plain(plain))

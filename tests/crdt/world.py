@@ -162,6 +162,13 @@ class Account:
         return roster
 
 
+def write_checkpoint(space: SpaceReplica, writer: Writer, now_us: int) -> tuple[list[Entry], bytes]:
+    """A checkpoint with what goes before it, and the snapshot that it speaks of."""
+    before = space.begin_checkpoint(writer, now_us)
+    snapshot = space.projection.snapshot()
+    return [*before, space.write_checkpoint(writer, snapshot, now_us)], snapshot
+
+
 @final
 @dataclass
 class Replica:
@@ -208,7 +215,7 @@ class Replica:
 
     def checkpoint(self) -> tuple[list[Entry], Base]:
         self.now_us += 1_000_000
-        entries, snapshot = self.space.write_checkpoint(self.writer, self.now_us)
+        entries, snapshot = write_checkpoint(self.space, self.writer, self.now_us)
         self._keep(entries)
         return entries, Base(entries[-1].id, snapshot)
 

@@ -1,10 +1,14 @@
 """Two devices that dial each other at the same moment: one connection stays, on both."""
 
+# pyright: reportPrivateUsage=false
+
 import pytest
 import trio
 
 from latticework.node.app import Node
+from latticework.node.params import MAX_DEVICE_CONNECTIONS, MAX_STRANGER_CONNECTIONS
 from latticework.simnet import KeyedRng, Link, SimDevice, SimNetwork, VirtualClock, run
+from latticework.transport import Stream
 
 from ..simnet.two_nodes import pair
 
@@ -47,3 +51,45 @@ def test_devices_that_dial_each_other_at_once_keep_one_connection(seed: int, jit
                 assert (connection_of(a), connection_of(b)) == first
 
     run(main, b"both dial %d" % seed, clock)
+
+
+@pytest.mark.parametrize(("known", "at_most"), [(True, MAX_DEVICE_CONNECTIONS), (False, MAX_STRANGER_CONNECTIONS)])
+def test_nobody_takes_all_connections_for_themselves(*, known: bool, at_most: int) -> None:
+    clock = VirtualClock()
+    rng = KeyedRng(b"greedy")
+
+    async def main() -> None:
+        network = SimNetwork(clock, rng.child("network"))
+        laptop, greedy, phone = (
+            SimDevice(name, network, clock, rng.child(name)) for name in ("laptop", "eve", "phone")
+        )
+        async with laptop.up() as honest, greedy.up() as hostile, phone.up() as late, trio.open_nursery() as nursery:
+            for node in (hostile, late):
+                await pair(honest, node)
+            await linked(honest, 2)
+            channel = hostile.peers._channel if known else hostile.peers._anonymous
+            assert channel is not None
+            for _ in range(2 * MAX_STRANGER_CONNECTIONS):
+                await trio.sleep(1)  # an honest pace of handshakes is allowed
+                stream = await hostile.peers._network.dial(honest.peers.listening[0])
+                connection = await hostile.peers._upgrader.outbound(stream, channel)
+                nursery.start_soon(connection.run, refuse, ())
+            await trio.sleep(5)
+            assert honest.peers._connections <= at_most + 2
+            network.cut("laptop", "phone")
+            await trio.sleep(1)
+            network.heal("laptop", "phone")
+            await linked(honest, 2)
+            nursery.cancel_scope.cancel()
+
+    run(main, b"greedy", clock)
+
+
+async def linked(node: Node, count: int) -> None:
+    with trio.fail_after(60):
+        while len(node.peers.links) < count:
+            await node.changed()
+
+
+async def refuse(protocol: str, stream: Stream) -> None:
+    raise AssertionError(f"{protocol} was not offered: {stream}")

@@ -25,7 +25,7 @@ from latticework.crdt import (
     write_entry,
 )
 from latticework.crdt.entry import LANE_CHECKPOINT, LANE_FILES
-from latticework.crdt.params import MAX_CHECKPOINT_HEADS, PENDING_ENTRIES_PER_SENDER
+from latticework.crdt.params import MAX_CHECKPOINT_HEADS, MAX_CONVICTIONS_AHEAD, PENDING_ENTRIES_PER_SENDER
 from latticework.crdt.reconcile_events import Range
 from latticework.crdt.reconcile_messages import (
     Compare,
@@ -53,6 +53,7 @@ from latticework.transport import PeerId, Validate, Verdict
 from latticework.wire import DeviceId, EntryId, LocalError, LogId, PeerError, SpaceId, StoreError, encode
 from latticework.wire.signing import Ed25519Signer
 
+from ..crdt.fraud import entry
 from ..simnet.two_nodes import pair, rescan, tree, write
 from .villain import Liar, Stage, Villain, no_bug_is_logged, on_stage
 
@@ -372,6 +373,22 @@ def test_asking_for_what_is_missing_keeps_only_the_newest_word() -> None:
         for number in range(5000):
             link.missing(scene.space.id, [EntryId(number.to_bytes(32))] * 100)
         assert len(link._events) <= 1
+
+    on_stage(play)
+
+
+def test_proofs_about_logs_that_nobody_opened_are_no_part_of_what_is_compared() -> None:
+    async def play(scene: Stage) -> None:
+        (honest,) = scene.honest.spaces.values()
+        before = dict(honest.proofs)
+        proofs: list[bytes] = []
+        for number in range(MAX_CONVICTIONS_AHEAD + 50):
+            key = Ed25519Signer((b"nobody %d" % number).ljust(32))
+            sides = [entry(side, key=key, space=honest.id) for side in (b"one", b"other")]
+            proofs.append(encode(prove_fork(honest.id, *sides)))
+        await honest.take_proofs(proofs)
+        assert len(honest.convictions) == MAX_CONVICTIONS_AHEAD
+        assert honest.proofs == before
 
     on_stage(play)
 

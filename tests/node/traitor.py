@@ -22,6 +22,7 @@ from latticework.node.system import SystemClock, SystemRng, WorkerThreads
 from latticework.wire import EntryId, SpaceId, encode
 from latticework.wire.signing import CompositeSignatures
 
+from ..crdt.world import write_checkpoint
 from .devices import Device
 
 SHAMELESS = [sys.executable, str(Path(__file__).with_name("shameless.py"))]
@@ -91,7 +92,7 @@ def say_checkpoint_as(device: Device, *, twice: bool = False) -> None:
         last = space.replica.attestations.last
         before = last.get(space.own_log)
         for _ in range(1 + twice):
-            written, _ = space.replica.write_checkpoint(space.writer(), SystemClock().now_us())
+            written, _ = write_checkpoint(space.replica, space.writer(), SystemClock().now_us())
             keep(space, written)
             if before is None:
                 last.pop(space.own_log, None)

@@ -18,6 +18,7 @@ from latticework.simnet import KeyedRng, ModelSignatures, SimDevice, SimNetwork,
 from latticework.wire import EntryId, LocalError, LogId, PeerError, SpaceId
 from latticework.wire.signing import Ed25519Signer
 
+from ..crdt.world import write_checkpoint
 from .two_nodes import pair
 
 NAMES = ("ada", "bob", "cyd", "dan")
@@ -80,7 +81,7 @@ class Branch:
         last, log = self._replica.attestations.last, self._owner.log
         before = last.get(log)
         for _ in range(2):
-            written, _ = self._replica.write_checkpoint(self._owner.writer, self._owner.clock.now_us())
+            written, _ = write_checkpoint(self._replica, self._owner.writer, self._owner.clock.now_us())
             self._keep(written)
             last.pop(log, None)
             if before is not None:
