@@ -71,7 +71,7 @@ class _NoTags(Mapping[int, Callable[[object], NoReturn]]):
 _NO_TAGS = _NoTags()
 
 
-def _refuse_tag(_: object) -> NoReturn:
+def _refuse_tag(_value: object, _immutable: object = None) -> NoReturn:
     raise ValueError("tags are not allowed")
 
 

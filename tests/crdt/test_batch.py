@@ -30,6 +30,9 @@ from .world import SPACE
 KEYS: Final = [Ed25519Signer(bytes([number + 1]) * 32) for number in range(3)]
 
 
+LAST_HLC: Final = (1 << 64) - 1
+
+
 def entry(key: Ed25519Signer, prev: Entry | None, *deps: Entry, payload: bytes = b"", hlc: int = 0) -> Entry:
     return write_entry(
         SPACE,
@@ -37,7 +40,7 @@ def entry(key: Ed25519Signer, prev: Entry | None, *deps: Entry, payload: bytes =
         seq=0 if prev is None else prev.body.seq + 1,
         prev=None if prev is None else prev.id,
         deps=tuple(dep.id for dep in deps),
-        hlc=hlc or 1 + max((e.body.hlc for e in (*deps, *([] if prev is None else [prev]))), default=0),
+        hlc=hlc or min(LAST_HLC, 1 + max((e.body.hlc for e in (*deps, *([] if prev is None else [prev]))), default=0)),
         lane=LANE_DOCUMENTS,
         payload=payload,
     )

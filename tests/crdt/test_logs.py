@@ -485,3 +485,96 @@ def test_a_store_that_holds_both_branches_and_lost_the_proof_convicts_again() ->
     assert [(c.log, c.seq) for c in found] == [(LogId(A.public), 1)]
     assert second.logs.heads == first.logs.heads
     assert second.logs.contested == first.logs.contested
+
+
+def past_of(entries: Sequence[Entry], later: Entry) -> set[EntryId]:
+    """By definition: what can be reached over predecessors and dependencies, and the entry itself."""
+    known, reached, stack = {e.id: e for e in entries}, set[EntryId](), [later.id]
+    while stack:
+        if (identifier := stack.pop()) not in reached:
+            reached.add(identifier)
+            body = known[identifier].body
+            stack += [*body.deps, *([] if body.prev is None else [body.prev])]
+    return reached
+
+
+@pytest.mark.property
+@given(st.data())
+def test_what_is_below_an_entry_is_its_past_and_itself(data: st.DataObject) -> None:
+    node, entries, heads = Node(), list[Entry](), dict[int, Entry]()
+    for number in range(data.draw(st.integers(1, 12))):
+        writer = data.draw(st.integers(0, 2))
+        deps = [heads[other] for other in heads if other != writer and data.draw(st.booleans())]
+        heads[writer] = entry(SIGNERS[writer], heads.get(writer), number + 1, *deps)
+        entries.append(heads[writer])
+    node.offer_all(*entries)
+    stranger = entry(THROWAWAY, None, 99)
+    for later in entries:
+        past, covers = past_of(entries, later), node.logs.below(later.id)
+        for earlier in entries:
+            assert node.logs.is_below(later.id, earlier.id) == covers(earlier.id) == (earlier.id in past)
+        assert not covers(stranger.id)
+        assert not node.logs.is_below(later.id, stranger.id)
+        assert not node.logs.is_below(stranger.id, later.id)
+    assert not node.logs.below(stranger.id)(entries[0].id)
+
+
+@pytest.mark.unit
+def test_a_conviction_puts_the_head_below_the_fork_and_a_lower_one_lower_still() -> None:
+    node, chain = Node(), [entry(A, None, 1)]
+    while len(chain) < 5:
+        chain.append(entry(A, chain[-1], chain[-1].body.hlc + 1))
+    node.offer_all(*chain)
+    log = LogId(A.public)
+    for fork in (3, 1):
+        other = entry(A, chain[fork - 1], 50, payload=b"other")
+        verdict, *_ = node.offer(other)
+        assert isinstance(verdict, Conviction)
+        assert (verdict.log, verdict.seq, verdict.kind) == (log, fork, FraudKind.FORK)
+        head = node.logs.heads[log]
+        assert (head.seq, head.id, head.hlc) == (fork - 1, chain[fork - 1].id, chain[fork - 1].body.hlc)
+        assert {e.id for e in chain[fork:]} <= node.logs.contested[log].keys()
+        assert chain[fork - 1].id not in node.logs.contested[log]
+        assert not node.logs.convict(verdict)
+    found = node.logs.contested[log][chain[4].id]
+    assert (found.seq, found.prev) == (4, chain[3].id)
+    first = entry(A, None, 60, payload=b"other")
+    node.offer(first)
+    assert log not in node.logs.heads
+    assert {e.id for e in chain} <= node.logs.contested[log].keys()
+
+
+@pytest.mark.unit
+def test_a_position_is_known_before_at_and_after_the_commit() -> None:
+    node, first = Node(), entry(A, None, 1)
+    second = entry(A, first, 2)
+    assert node.logs.position(first.id) is None
+    node.logs.take_own(first)
+    assert node.logs.position(first.id) == node.logs.position(first.id)
+    fresh = node.logs.position(first.id)
+    assert fresh is not None
+    assert (fresh.log, fresh.seq, fresh.hlc) == (LogId(A.public), 0, 1)
+    assert node.logs.entry(first.id) == first
+    node.positions.remember(first)
+    node.logs.committed()
+    assert node.logs.position(first.id) == fresh
+    node.offer(second)
+    assert node.logs.position(first.id) == fresh
+    newest = node.logs.position(second.id)
+    assert newest is not None
+    assert (newest.log, newest.seq, newest.hlc) == (LogId(A.public), 1, 2)
+
+
+@pytest.mark.unit
+def test_what_waits_is_said_to_wait_until_it_is_let_in() -> None:
+    node, first = Node(), entry(A, None, 1)
+    second = entry(A, first, 2)
+    assert not node.logs.is_waiting(second.id)
+    node.offer(second)
+    assert node.logs.is_waiting(second.id)
+    assert not node.logs.is_waiting(first.id)
+    assert node.logs.waiting_count() == 1
+    assert node.logs.missing() == [first.id]
+    node.offer(first)
+    assert not node.logs.is_waiting(second.id)
+    assert node.logs.waiting_count() == 0
