@@ -28,7 +28,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "containment": ("test_containment.py",),
     "attestations": ("test_checkpoint.py", "test_space.py", "test_equivocation.py"),
     "checkpoint": ("test_checkpoint.py",),
-    "payloads": ("test_space.py", "test_replica_laws.py"),
+    "payloads": ("test_payloads.py", "test_space.py", "test_replica_laws.py"),
     "batch": ("test_batch.py",),
     "registers": ("test_merge_types.py", "test_documents.py"),
     "orset": ("test_merge_types.py", "test_documents.py"),
