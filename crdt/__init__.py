@@ -24,6 +24,7 @@ from .entry import (
     entry_id,
     read_entry,
     read_stored_entry,
+    rebuild_entry,
     signature_verifies,
     write_entry,
 )
@@ -156,6 +157,7 @@ __all__ = [
     "read_entry",
     "read_proof",
     "read_stored_entry",
+    "rebuild_entry",
     "shown_name",
     "signature_verifies",
     "stable_frontier",

@@ -32,7 +32,7 @@ from latticework.wire import (
     record,
 )
 
-from .entry import Body, Entry, Envelope, check_body, signature_verifies
+from .entry import Body, Entry, Envelope, body_bytes, check_body, signature_verifies
 from .params import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, MAX_DEPS, MAX_PAYLOAD_BYTES, MIN_CHAIN_RUN
 
 _LAST_SEQ = (1 << 64) - 1
@@ -181,7 +181,7 @@ def _entry(prefix: bytes, author: LogId, item: Sequence[Plain], before: Entry | 
         check_body(body)
     elif (prev is None) != (seq == 0):
         raise MalformedError("only the first entry of a log has no predecessor")
-    data = _body_bytes(body)
+    data = body_bytes(body)
     identifier = EntryId(hashlib.sha256(prefix + data).digest())
     return Entry(identifier, body, Envelope(data, signature, payload))
 
@@ -189,29 +189,6 @@ def _entry(prefix: bytes, author: LogId, item: Sequence[Plain], before: Entry | 
 def _place(plain: Plain) -> tuple[int, EntryId | None]:
     place = from_plain(Place, plain)
     return place.seq, place.prev
-
-
-def _body_bytes(body: Body) -> bytes:
-    """`encode(body)`, three times as fast."""
-    prev = b"\xf6" if body.prev is None else b"\x58\x20" + body.prev
-    deps = b"\x80" if not body.deps else bytes([0x80 + len(body.deps)]) + b"".join([b"\x58\x20" + d for d in body.deps])
-    numbers = _uint(body.hlc) + _uint(body.lane) + _uint(body.payload_length)
-    return b"".join(
-        (b"\x89\x01\x58\x20", body.author, _uint(body.seq), prev, deps, numbers, b"\x58\x20", body.payload_hash)
-    )
-
-
-def _uint(value: int) -> bytes:
-    """RFC 8949, section 3.1, major type 0 in its shortest form."""
-    if value < 24:
-        return bytes((value,))
-    if value < 0x100:
-        return bytes((0x18, value))
-    if value < 0x1_0000:
-        return b"\x19" + value.to_bytes(2)
-    if value < 0x1_0000_0000:
-        return b"\x1a" + value.to_bytes(4)
-    return b"\x1b" + value.to_bytes(8)
 
 
 def _covered_by_their_heads(entries: Sequence[Entry]) -> frozenset[EntryId]:

@@ -16,22 +16,24 @@ from latticework.crdt import (
     Entry,
     Position,
     read_proof,
-    read_stored_entry,
     signature_verifies,
 )
 from latticework.crdt.params import MAX_BATCH_ENTRIES
 from latticework.crdt.reconcile_events import Range
-from latticework.wire import EntryId, LogId, MalformedError, SpaceId, encode
+from latticework.wire import EntryId, LogId, MalformedError, SpaceId
 
+from .entry_rows import EntryRows, StoredEntry, absent_part, signed, unsigned
 from .params import SERVE_SCAN_ENTRIES
 from .store import Incoming, StoreCorruptError
 
 ENTRY_SCHEMA = """
 CREATE TABLE log(n INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE) STRICT;
-CREATE TABLE entry(i INTEGER PRIMARY KEY, h8 INTEGER NOT NULL, log INTEGER NOT NULL, seq INTEGER NOT NULL,
-  hlc INTEGER NOT NULL, lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL,
-  envelope BLOB NOT NULL) STRICT;
-CREATE INDEX entry_h8 ON entry(h8);
+CREATE TABLE entry(i INTEGER PRIMARY KEY, log INTEGER NOT NULL, seq INTEGER NOT NULL, hlc INTEGER NOT NULL,
+  lane INTEGER NOT NULL, checked INTEGER NOT NULL, id BLOB NOT NULL, prev BLOB, deps BLOB, signature BLOB NOT NULL,
+  payload BLOB, absent BLOB) STRICT;
+CREATE INDEX entry_id ON entry(substr(id, 1, 4));
+CREATE VIEW stored AS SELECT i, key, log, seq, hlc, lane, checked, id, prev, deps, signature, payload, absent
+  FROM entry LEFT JOIN log ON log.n=entry.log;
 CREATE INDEX entry_place ON entry(log, seq);
 CREATE INDEX entry_unchecked ON entry(i) WHERE checked=0;
 CREATE TABLE proof(log BLOB PRIMARY KEY, seq INTEGER NOT NULL, proof BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -47,24 +49,29 @@ class EntryTable:
         self._db = db
         self._path = path
         self._space = space
+        self._rows = EntryRows(db, path, space)
         self._log_numbers: dict[LogId, int] = {}
 
     def all(self) -> Iterator[Entry]:
         """Every entry in admission order."""
-        for identifier, envelope in self._db.execute("SELECT id, envelope FROM entry ORDER BY i"):
-            yield self._read(cast("bytes", identifier), cast("bytes", envelope))
+        return (stored.entry for stored in self._select("SELECT * FROM stored ORDER BY i"))
 
     def position(self, entry: EntryId) -> Position | None:
         """Where an entry stands."""
-        query = "SELECT log.key, entry.seq, entry.hlc FROM entry JOIN log ON log.n=entry.log WHERE h8=? AND id=?"
-        for key, seq, hlc in self._db.execute(query, (_h8(entry), entry)):
-            return Position(LogId(cast("bytes", key)), cast("int", seq), _unsigned(cast("int", hlc)))
+        query = "SELECT key, seq, hlc FROM stored WHERE substr(id, 1, 4)=? AND id=?"
+        for key, seq, hlc in self._db.execute(query, (entry[:4], entry)):
+            return Position(LogId(cast("bytes", key)), cast("int", seq), unsigned(cast("int", hlc)))
         return None
 
     def entry(self, entry: EntryId) -> Entry | None:
         """One entry."""
-        envelope = self._db.execute("SELECT envelope FROM entry WHERE h8=? AND id=?", (_h8(entry), entry)).get
-        return self._read(entry, envelope) if isinstance(envelope, bytes) else None
+        return next(
+            (
+                stored.entry
+                for stored in self._select("SELECT * FROM stored WHERE substr(id, 1, 4)=? AND id=?", entry[:4], entry)
+            ),
+            None,
+        )
 
     def entry_at(self, log: LogId, seq: int) -> EntryId | None:
         """The first entry with this number."""
@@ -74,16 +81,14 @@ class EntryTable:
 
     def entries_from(self, log: LogId, seq: int, last: int) -> list[Entry]:
         """Entries of a log in a range of numbers."""
-        query = (
-            "SELECT id, envelope FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq BETWEEN ? AND ? ORDER BY i"
-        )
-        rows = self._db.execute(query, (log, seq, last)).fetchall()
-        return [self._read(cast("bytes", identifier), cast("bytes", envelope)) for identifier, envelope in rows]
+        found = self._select("SELECT * FROM stored WHERE key=? AND seq BETWEEN ? AND ? ORDER BY i", log, seq, last)
+        return [stored.entry for stored in found]
 
     def recent(self, count: int) -> list[Entry]:
         """The last entries, newest first."""
-        rows = self._db.execute("SELECT id, envelope FROM entry ORDER BY i DESC LIMIT ?", (count,)).fetchall()
-        return [self._read(cast("bytes", identifier), cast("bytes", envelope)) for identifier, envelope in rows]
+        first = self._db.execute("SELECT min(i) FROM (SELECT i FROM entry ORDER BY i DESC LIMIT ?)", (count,)).get
+        found = self._select("SELECT * FROM stored WHERE i>=? ORDER BY i", cast("int", first or 0))
+        return [stored.entry for stored in found][::-1]
 
     def find(self, prefix: bytes) -> list[EntryId]:
         """Ids that begin with `prefix`."""
@@ -92,33 +97,24 @@ class EntryTable:
 
     def insert(self, incoming: Sequence[Incoming]) -> None:
         """Append entries."""
-        self._db.executemany(
-            "INSERT INTO entry(h8, log, seq, hlc, lane, checked, id, envelope) VALUES(?,?,?,?,?,?,?,?)",
-            [
-                (
-                    _h8(entry.id),
-                    self._log_number(entry.body.author),
-                    entry.body.seq,
-                    _signed(entry.body.hlc),
-                    entry.body.lane,
-                    checked,
-                    entry.id,
-                    encode(entry.envelope),
-                )
-                for entry, checked in incoming
-            ],
+        logs = [self._log_number(entry.body.author) for entry, _ in incoming]
+        query = (
+            "INSERT INTO entry(log, seq, hlc, lane, checked, id, prev, deps, signature, payload, absent)"
+            " VALUES(?,?,?,?,?,?,?,?,?,?,?)"
         )
+        self._db.executemany(query, list(self._rows.parts(incoming, logs)))
 
     def unchecked(self, count: int) -> list[Entry]:
         """The first entries whose signature was not checked."""
-        rows = self._db.execute(
-            "SELECT id, envelope FROM entry WHERE checked=0 ORDER BY i LIMIT ?", (count,)
-        ).fetchall()
-        return [self._read(cast("bytes", identifier), cast("bytes", envelope)) for identifier, envelope in rows]
+        return [
+            stored.entry for stored in self._select("SELECT * FROM stored WHERE checked=0 ORDER BY i LIMIT ?", count)
+        ]
 
     def mark_checked(self, ids: Sequence[EntryId]) -> None:
         """Their signatures verify."""
-        self._db.executemany("UPDATE entry SET checked=1 WHERE h8=? AND id=?", [(_h8(entry), entry) for entry in ids])
+        self._db.executemany(
+            "UPDATE entry SET checked=1 WHERE substr(id, 1, 4)=? AND id=?", [(entry[:4], entry) for entry in ids]
+        )
 
     def drop(self, ids: Collection[EntryId]) -> int:
         """Delete entries and all that depend on them; how many."""
@@ -126,25 +122,26 @@ class EntryTable:
         for entry in self.all():
             if entry.body.prev in dropped or not dropped.isdisjoint(entry.body.deps):
                 dropped.add(entry.id)
-        self._db.executemany("DELETE FROM entry WHERE h8=? AND id=?", [(_h8(entry), entry) for entry in dropped])
+        self._db.executemany(
+            "DELETE FROM entry WHERE substr(id, 1, 4)=? AND id=?", [(entry[:4], entry) for entry in dropped]
+        )
         return len(dropped)
 
     def fill(self, entry: Entry) -> None:
         """Put a payload into an entry that lacks it."""
-        self._db.execute(
-            "UPDATE entry SET envelope=? WHERE h8=? AND id=?", (encode(entry.envelope), _h8(entry.id), entry.id)
-        )
+        query = "UPDATE entry SET payload=?, absent=NULL WHERE substr(id, 1, 4)=? AND id=?"
+        self._db.execute(query, (entry.envelope.payload, entry.id[:4], entry.id))
 
     def erase(self, upto: Mapping[LogId, int], lanes: Collection[int]) -> int:
         """Erase payloads; how many."""
         erased = 0
         for log, seq in upto.items():
-            query = "SELECT i, id, envelope, lane FROM entry JOIN log ON log.n=entry.log WHERE key=? AND seq<=?"
-            for index, identifier, envelope, lane in self._db.execute(query, (log, seq)).fetchall():
-                entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
-                if lane in lanes and entry.envelope.payload is not None:
-                    bare = encode(entry.without_payload().envelope)
-                    self._db.execute("UPDATE entry SET envelope=? WHERE i=?", (bare, cast("int", index)))
+            for index, _, entry in list(
+                self._select("SELECT * FROM stored WHERE key=? AND seq<=? ORDER BY i", log, seq)
+            ):
+                if entry.body.lane in lanes and entry.envelope.payload is not None:
+                    query = "UPDATE entry SET payload=NULL, absent=? WHERE i=?"
+                    self._db.execute(query, (absent_part(entry.body), index))
                     erased += 1
         return erased
 
@@ -153,7 +150,7 @@ class EntryTable:
         self._db.execute(
             "INSERT INTO proof VALUES(?,?,?) ON CONFLICT(log) DO UPDATE SET seq=excluded.seq, proof=excluded.proof"
             " WHERE excluded.seq < proof.seq",
-            (conviction.log, _signed(conviction.seq), conviction.proof),
+            (conviction.log, signed(conviction.seq), conviction.proof),
         )
 
     def proofs(self) -> list[bytes]:
@@ -182,20 +179,20 @@ class EntryTable:
         found: list[Entry] = []
         size = 0
         untold: set[LogId] = set()
-        rows = db.execute(
-            "SELECT i, id, envelope, checked FROM entry JOIN temp.wanted w ON w.log=entry.log"
+        rows = self._select(
+            "SELECT stored.* FROM stored JOIN temp.wanted w ON w.log=stored.log"
             " WHERE i>? AND i<=? AND seq BETWEEN w.first AND w.last ORDER BY i",
-            (after, after + SERVE_SCAN_ENTRIES),
+            after,
+            after + SERVE_SCAN_ENTRIES,
         )
-        for index, identifier, envelope, checked in rows:
-            entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
+        for index, checked, entry in rows:
             if not checked or entry.body.author in untold:
                 untold.add(entry.body.author)
                 continue
             found.append(entry)
-            size += len(cast("bytes", envelope))
+            size += _size(entry)
             if size >= max_bytes or len(found) == MAX_BATCH_ENTRIES:
-                return found, cast("int", index)
+                return found, index
         last = db.execute("SELECT max(i) FROM entry").get
         more = isinstance(last, int) and last > after + SERVE_SCAN_ENTRIES
         return found, after + SERVE_SCAN_ENTRIES if more else None
@@ -216,7 +213,7 @@ class EntryTable:
             for name in reversed(branch):
                 entry = self.entry(name)
                 assert entry is not None
-                size += len(entry.envelope.body) + len(entry.envelope.payload or b"") + 256
+                size += _size(entry)
                 if size > max_bytes or len(found) == MAX_BATCH_ENTRIES:
                     return list(found.values())
                 found[name] = entry
@@ -228,26 +225,20 @@ class EntryTable:
             if message != "ok":
                 yield f"database: {message}"
         known: dict[EntryId, tuple[bytes, int]] = {}
-        rows = self._db.execute(
-            "SELECT key, seq, hlc, lane, h8, id, envelope FROM entry LEFT JOIN log ON log.n=entry.log ORDER BY i"
-        )
-        for key, seq, hlc, lane, h8, identifier, envelope in rows:
-            name = cast("bytes", identifier)[:4].hex()
+        for columns in self._db.execute("SELECT * FROM stored ORDER BY i"):
+            name = f"entry {cast('int', columns[0])} in order of admission"
             try:
-                entry = self._read(cast("bytes", identifier), cast("bytes", envelope))
+                (entry,) = (stored.entry for stored in self._rows.read([columns]))
             except StoreCorruptError as error:
-                yield f"entry {name}: {error}"
+                yield f"{name}: {error}"
                 continue
             body = entry.body
-            columns = (key, seq, _unsigned(cast("int", hlc)), lane, h8)
-            if (body.author, body.seq, body.hlc, body.lane, _h8(entry.id)) != columns:
-                yield f"entry {name}: its columns differ from its body"
             if not signature_verifies(entry):
-                yield f"entry {name}: its signature does not verify"
+                yield f"{name}: its signature does not verify"
             if body.prev is not None and known.get(body.prev) != (body.author, body.seq - 1):
-                yield f"entry {name}: its predecessor is not stored before it"
+                yield f"{name}: its predecessor is not stored before it"
             if any(dep not in known for dep in body.deps):
-                yield f"entry {name}: something it depends on is not stored before it"
+                yield f"{name}: something it depends on is not stored before it"
             known[entry.id] = (body.author, body.seq)
         for log, seq, proof in self._db.execute("SELECT log, seq, proof FROM proof"):
             try:
@@ -255,17 +246,11 @@ class EntryTable:
             except MalformedError as error:
                 yield f"proof: {error}"
                 continue
-            if (conviction.log, conviction.seq) != (log, _unsigned(cast("int", seq))):
+            if (conviction.log, conviction.seq) != (log, unsigned(cast("int", seq))):
                 yield "proof: it is kept for another log or number"
 
-    def _read(self, identifier: bytes, envelope: bytes) -> Entry:
-        try:
-            entry = read_stored_entry(self._space, envelope)
-        except MalformedError as error:
-            raise StoreCorruptError(f"{self._path} holds a damaged entry: {error}") from error
-        if entry.id != identifier:
-            raise StoreCorruptError(f"{self._path} holds an entry that does not match its id")
-        return entry
+    def _select(self, query: str, *values: bytes | int) -> Iterator[StoredEntry]:
+        return self._rows.read(self._db.execute(query, values))
 
     def _log_number(self, log: LogId) -> int:
         number = self._log_numbers.get(log)
@@ -278,13 +263,6 @@ class EntryTable:
         return number
 
 
-def _h8(entry: EntryId) -> int:
-    return int.from_bytes(entry[:8], "big", signed=True)
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _unsigned(value: int) -> int:
-    return value & ((1 << 64) - 1)
+def _size(entry: Entry) -> int:
+    """About what an entry takes in a batch."""
+    return len(entry.envelope.body) + len(entry.envelope.payload or b"") + 256

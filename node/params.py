@@ -2,7 +2,7 @@
 
 DEFAULT_PORT = 47320
 """TCP port that `lattice up` binds when it is free; chosen here from the unassigned range."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Layout of a space's database."""
 WAL_CHECKPOINT_PAGES = 4000
 """The write-ahead log is folded into the database beyond this size (16 MiB)."""

@@ -287,8 +287,8 @@ def test_a_changed_entry_is_found_at_the_start(tmp_path: Path) -> None:
     store.commit(incoming(log_of(SIGNERS[0], 3)), [], durable=True)
     store.close()
     connection = apsw.Connection(str(path))
-    data = bytes(connection.execute("SELECT envelope FROM entry WHERE seq=1").get)
-    connection.execute("UPDATE entry SET envelope=? WHERE seq=1", (data[:-1] + bytes([data[-1] ^ 1]),))
+    data = bytes(connection.execute("SELECT payload FROM entry WHERE seq=1").get)
+    connection.execute("UPDATE entry SET payload=? WHERE seq=1", (data[:-1] + bytes([data[-1] ^ 1]),))
     connection.close()
     store = SqliteStore(path, SPACE, bytes(16))
     with pytest.raises(StoreCorruptError):

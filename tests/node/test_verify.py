@@ -165,13 +165,19 @@ def test_a_bit_flipped_anywhere_in_the_database_is_reported_or_changes_nothing_t
         assert seen(store) == expected, f"byte {at} of {len(whole)}"
         store.rows()
         store.close()
-    assert reported > FLIPS * 3 // 4
+    assert reported > FLIPS // 2
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE entry SET h8=h8+1 WHERE i=3",
+        "UPDATE entry SET prev=zeroblob(32) WHERE i=3",
+        "UPDATE entry SET deps=zeroblob(32) WHERE i=3",
+        "UPDATE entry SET deps=zeroblob(31) WHERE i=3",
+        "UPDATE entry SET signature=zeroblob(64) WHERE i=3",
+        "UPDATE entry SET payload=zeroblob(64) WHERE i=3",
+        "UPDATE entry SET payload=NULL WHERE i=3",
+        "UPDATE entry SET absent=zeroblob(36), payload=NULL WHERE i=3",
         "UPDATE entry SET seq=seq+1 WHERE i=3",
         "UPDATE entry SET hlc=hlc+1 WHERE i=3",
         "UPDATE entry SET lane=9 WHERE i=3",
