@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from functools import partial
-from typing import final
+from typing import cast, final
 
 from latticework.crdt import (
     DocOperations,
@@ -27,6 +28,7 @@ _LANES = {0: "open", 1: "files", 2: "checkpoint", 3: "document", 4: "merge"}
 _LISTED = 50
 """Entries that `log` shows unless told otherwise."""
 _MOST_LISTED = 10_000
+_WHOLE_BYTES = 16
 _PROBLEMS = 100
 
 
@@ -201,9 +203,9 @@ def _details(space: Space, entry: Entry) -> dict[str, Data]:
         except LatticeError:
             payload = None
         if isinstance(payload, FileOperations | DocOperations):
-            operations = [repr(operation) for operation in payload.operations]
+            operations = [_told(operation) for operation in payload.operations]
         elif payload is not None:
-            operations = [repr(payload)]
+            operations = [_told(payload)]
     return {
         "prev": None if body.prev is None else body.prev.hex(),
         "deps": [dep.hex() for dep in body.deps],
@@ -213,6 +215,23 @@ def _details(space: Space, entry: Entry) -> dict[str, Data]:
         "header_bytes": len(envelope.body) + len(envelope.signature),
         "operations": operations,
     }
+
+
+def _told(value: object) -> str:
+    """A record as Python would write it, with ids and signatures in hexadecimal, cut short."""
+    match value:
+        case bytes() if len(value) <= _WHOLE_BYTES or value.isascii():
+            return repr(value)
+        case bytes():
+            return f"{value[:6].hex()}.. ({len(value)} bytes)"
+        case tuple():
+            items = cast("tuple[object, ...]", value)
+            return "(" + ", ".join(map(_told, items)) + ("," if len(items) == 1 else "") + ")"
+        case _ if is_dataclass(value):
+            named = (f"{field.name}={_told(cast('object', getattr(value, field.name)))}" for field in fields(value))
+            return f"{type(value).__name__}({', '.join(named)})"
+        case _:
+            return repr(value)
 
 
 def _fork(runner: SpaceRunner, space: Space, log: LogId) -> dict[str, Data]:
