@@ -50,8 +50,6 @@ def decode_frame(body: bytes) -> dict[str, Data]:
                 strict_map_key=True,
                 max_str_len=CONTROL_FRAME_BYTES,
                 max_bin_len=0,
-                max_array_len=65536,
-                max_map_len=4096,
                 max_ext_len=0,
             ),
         )

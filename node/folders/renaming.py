@@ -90,6 +90,7 @@ class _Plan:
         self._rows = dict(ledger.rows)
         self._targets = targets
         self._parked: set[bytes] = set()
+        self._coming = self._directories_to_come()
         self.steps: list[Rename] = []
 
     def directories(self) -> None:
@@ -143,8 +144,11 @@ class _Plan:
             return False
         for above in ancestors(new):
             row = self._rows.get(above)
-            if above in self._targets or (row is not None and row.kind != "d"):
+            if above in self._targets or above in self._coming or (row is not None and row.kind != "d"):
                 return False
+        if self._rows[old].kind == "d" and any(path.startswith(new + b"/") for path in self._rows):
+            # Something stands beneath a directory that is not there: what is on the way must not be merged into it.
+            return False
         return new not in self._rows or self._may_replace(old, new)
 
     def _may_replace(self, old: bytes, new: bytes) -> bool:
@@ -173,6 +177,12 @@ class _Plan:
         targets = {moved[before]: self._targets.pop(before) for before in moved if before in self._targets}
         self._rows |= rows
         self._targets |= {path: target for path, target in targets.items() if path != target}
+        if row.kind == "d":
+            self._coming = self._directories_to_come()
+
+    def _directories_to_come(self) -> set[bytes]:
+        """Where directories are to go: what belongs beneath them waits, or it would be in their way."""
+        return {new for old, new in self._targets.items() if self._rows[old].kind == "d"}
 
 
 def moved_paths(rows: Iterable[bytes], old: bytes, new: bytes, row: Row) -> dict[bytes, bytes]:
@@ -189,7 +199,9 @@ def rename_all(root: FolderRoot, steps: Sequence[Rename]) -> tuple[list[tuple[Re
     failed: dict[bytes, Pending] = {}
     fresh: dict[bytes, Row] = {}
     for step in steps:
-        expected = fresh.pop(step.old, step.row)  # a rename of a file changes its change time
+        expected = step.row
+        if (renamed := fresh.pop(step.old, None)) is not None and renamed.inode == step.row.inode:
+            expected = renamed  # a rename of a file changes its change time
         try:
             status = root.rename(step.old, step.new, expected, step.replaced)
         except LocalChangeError as error:

@@ -85,9 +85,9 @@ def test_the_commands_for_a_fresh_machine_work_as_they_stand(
         ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
     )
     for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
+        if name and ((ROOT / name).is_file() or (ROOT / name).is_symlink()):
             (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, checkout / name)
+            shutil.copy2(ROOT / name, checkout / name, follow_symlinks=False)
     venv.create(scratch / "python", with_pip=True)
     left_out = {"VIRTUAL_ENV", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT", "LATTICE_HOME"}
     environment = {key: value for key, value in os.environ.items() if key not in left_out}

@@ -198,7 +198,7 @@ class Side:
         if rescan:
             self.ledger.disk_changed(None)
         while self.ledger.busy:  # noqa: ASYNC110  # an engine has no event for "nothing left to do"
-            await trio.sleep(0.1)
+            await trio.sleep(0.01)
 
     def operations(self, after: int) -> list[Operation]:
         """What every entry says that came here after the first `after` ones."""

@@ -272,6 +272,26 @@ async def test_what_a_rename_left_without_a_valid_path_stays_on_disk(world: Worl
         assert contents(side.folder) >= before
 
 
+async def test_a_directory_that_moves_into_one_that_is_itself_to_move_takes_nothings_place(world: World) -> None:
+    """What stands in the moved directory under that name must not be taken for the one that came first."""
+    alpha, beta = world.sides
+    (alpha.folder / "g").mkdir()
+    (alpha.folder / "b").mkdir()
+    (alpha.folder / "g" / "kept").write_text("kept")
+    (alpha.folder / "b" / "inside").write_text("inside")
+    await world.in_step()
+    (beta.folder / "b").rename(beta.folder / "g" / "c")
+    await beta.settle()
+    (alpha.folder / "g" / "c").write_text("precious")
+    await alpha.settle()
+    (beta.folder / "e").mkdir()
+    (beta.folder / "g").rename(beta.folder / "e" / "a")
+    await beta.settle()
+    await world.in_step()
+    assert alpha.files() == beta.files()
+    assert sorted(alpha.files().values()) == ["inside", "kept", "precious"]
+
+
 class Mover(Editor):
     """Somebody who mostly tidies up."""
 
