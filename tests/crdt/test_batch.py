@@ -1,6 +1,7 @@
 """Batches: the same entries in fewer bytes, and nothing in them can be changed unnoticed (I5, I14)."""
 
 import hashlib
+from copy import deepcopy
 from dataclasses import replace
 from typing import Final
 
@@ -144,7 +145,7 @@ def test_a_batch_with_any_field_replaced_is_read_as_the_generic_records_read_it(
         while isinstance(where, list) and where:
             at = data.draw(st.integers(0, len(where) - 1))
             if not (isinstance(where[at], list) and where[at]) or data.draw(st.integers(0, 4)) == 0:
-                where[at] = data.draw(ODD)
+                where[at] = deepcopy(data.draw(ODD))
                 break
             where = where[at]
     changed = encode_plain(plain)
