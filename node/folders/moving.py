@@ -10,7 +10,7 @@ import os
 
 _NOREPLACE, _EXCHANGE = 1, 2
 _UNSUPPORTED = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM})
-"""What systems, file systems and sandboxes without these calls answer; where EPERM means the file, the rename says so."""
+"""What systems, file systems and sandboxes without these calls answer; if EPERM means the file, the rename says so."""
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
 """What file systems without hard links answer."""
 
