@@ -207,9 +207,12 @@ class Applying:
     async def _install_batch(self, jobs: list[Job]) -> None:
         await self._fetching.finish(jobs)
         async with self._ledger.disk:
-            # The rows may have moved on while content was fetched: a job for an old row fails its check and is redone.
+            # Rows and tree may have moved on while content was fetched: a job for an old row fails its check and is
+            # redone, and what the tree has taken back meanwhile must not be replaced.
             for job in jobs:
-                if job.row is not None and job.failure is None:
+                if job.failure is None and self._publisher.tree.shown.get(job.path) != job.shown:
+                    job.failure = Pending(Reason.BLOCKED, "it changed again meanwhile")
+                elif job.row is not None and job.failure is None:
                     job.failure = self._protected(job.path, job.row)
             changes = await self._threads.run(lambda: self._install(jobs))
             await self._publisher.record(changes)
@@ -235,11 +238,23 @@ class Applying:
             self._ledger.disk_changed({job.path})
 
     async def _remove(self, paths: Iterable[bytes]) -> None:
-        tree = self._publisher.tree
+        for group in in_groups(self._doomed(sorted(paths, reverse=True)), SMALL_BATCH_FILES):
+            async with self._ledger.disk:
+                # Somebody may have taken it back while we waited for the disk.
+                doomed = self._doomed([path for path, _ in group])
+                removed, failed = await self._threads.run(partial(self._remove_now, doomed))
+                await self._publisher.record([DiskChange(path, None) for path in removed])
+                for path in removed:
+                    self._ledger.set_row(path, None)
+            self._ledger.pending |= failed
+            self._ledger.disk_changed({path for path, why in failed.items() if why.reason is Reason.LOCAL_CHANGE})
+
+    def _doomed(self, paths: Iterable[bytes]) -> list[tuple[bytes, Row]]:
+        """What stands on disk and is in the tree no more, with its row."""
         doomed: list[tuple[bytes, Row]] = []
-        for path in sorted(paths, reverse=True):
+        for path in paths:
             row = self._ledger.rows.get(path)
-            if row is None or self._ledger.in_step(path) or tree.shown.get(path) is not None:
+            if row is None or self._ledger.in_step(path) or self._publisher.tree.shown.get(path) is not None:
                 continue
             if self._ledger.rules.ignores_below(path, directory=row.kind == "d"):
                 continue
@@ -247,14 +262,7 @@ class Applying:
                 self._ledger.pending[path] = why
                 continue
             doomed.append((path, row))
-        for group in in_groups(doomed, SMALL_BATCH_FILES):
-            async with self._ledger.disk:
-                removed, failed = await self._threads.run(partial(self._remove_now, group))
-                await self._publisher.record([DiskChange(path, None) for path in removed])
-                for path in removed:
-                    self._ledger.set_row(path, None)
-            self._ledger.pending |= failed
-            self._ledger.disk_changed({path for path, why in failed.items() if why.reason is Reason.LOCAL_CHANGE})
+        return doomed
 
     def _remove_now(self, doomed: Sequence[tuple[bytes, Row]]) -> tuple[list[bytes], dict[bytes, Pending]]:
         with self._fetching.open() as root:

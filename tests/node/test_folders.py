@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import override
@@ -12,7 +12,8 @@ import trio
 import trio.testing
 
 from latticework.crdt import FileOperations, Move, Remove
-from latticework.wire import encode
+from latticework.node.folders.ports import Deliver, LocalMove, LocalMoves
+from latticework.wire import ChunkId, encode
 
 from .devices import Dice, contents, tree
 from .edits import Editor
@@ -290,6 +291,51 @@ async def test_a_directory_that_moves_into_one_that_is_itself_to_move_takes_noth
     await world.in_step()
     assert alpha.files() == beta.files()
     assert sorted(alpha.files().values()) == ["inside", "kept", "precious"]
+
+
+async def test_what_is_taken_back_while_its_removal_waits_for_the_disk_stays(world: World) -> None:
+    alpha, beta = world.sides
+    (alpha.folder / "note").write_text("precious")
+    await world.in_step()
+    (alpha.folder / "note").unlink()
+    await alpha.settle()
+    async with beta.ledger.disk:
+        await beta.hear(alpha)
+        await trio.sleep(0.05)  # the removal is decided, and waits
+        row = beta.ledger.rows[b"note"]
+        rows = await beta.space.publish([], beta.ledger.rows, LocalMoves((LocalMove(b"note", b"note", row),)))
+        for path, after in rows.items():
+            beta.ledger.set_row(path, after)
+    await world.in_step()
+    assert alpha.files() == beta.files() == {"note": "precious"}
+
+
+async def test_what_is_taken_back_while_another_version_is_fetched_is_not_replaced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, beta = world.sides
+    (beta.folder / "note").write_text("first")
+    await world.in_step()
+    (alpha.folder / "note").write_text("second")
+    await alpha.settle()
+    fetched = trio.Event()
+    fetch = beta.fetch
+
+    async def late(wanted: Mapping[ChunkId, int], deliver: Deliver) -> None:
+        await fetch(wanted, deliver)
+        await fetched.wait()
+
+    monkeypatch.setattr(beta, "fetch", late)
+    await beta.hear(alpha)
+    await trio.sleep(0.05)
+    (alpha.folder / "note").write_text("third")
+    await alpha.settle()
+    await beta.hear(alpha)
+    fetched.set()
+    await beta.settle(rescan=False)
+    assert beta.files() == {"note": "third"}
+    await world.in_step()
+    assert alpha.files() == beta.files() == {"note": "third"}
 
 
 class Mover(Editor):
