@@ -21,7 +21,7 @@ from latticework.node.upkeep import rebuild, say_checkpoint
 from latticework.wire import MalformedError, SpaceId, StoreError, encode
 from latticework.wire.signing import CompositeSignatures
 
-from .devices import Device, Dice, Item, items
+from .devices import CommandFailedError, Device, Dice, Item, items, until
 from .test_store_contract import SIGNERS, conviction_for
 
 pytestmark = pytest.mark.wire
@@ -246,13 +246,22 @@ def test_a_row_of_the_folder_that_makes_no_sense_is_a_damaged_store(tmp_path: Pa
 async def test_what_an_entry_says_is_told_without_raw_bytes(stopped: Stopped, tmp_path: Path) -> None:
     device = Device("one", tmp_path, 0, [])
     shutil.copytree(stopped.home, device.home.root, ignore=shutil.ignore_patterns("control.sock", "lock"))
-    await device.start()
+
+    async def listed() -> list[Item] | None:
+        try:
+            return items(cast("Item", await device.ask("log"))["entries"])
+        except CommandFailedError:
+            return None  # the space is being opened
+
     told: list[str] = []
-    for item in items(cast("Item", await device.ask("log"))["entries"]):
-        shown = cast("Item", await device.ask("inspect", entry=str(item["entry"])[:16]))
-        assert shown["entry"] == item["entry"]
-        told += cast("list[str]", shown["operations"])
+    await device.start()
+    try:
+        for item in await until(listed, "the log"):
+            shown = cast("Item", await device.ask("inspect", entry=str(item["entry"])[:16]))
+            assert shown["entry"] == item["entry"]
+            told += cast("list[str]", shown["operations"])
+    finally:
+        await device.stop()
     assert any(line.startswith("LogOpen(device=") and "(3373 bytes)" in line for line in told)
     assert len(told) > 2
     assert not [line for line in told if "\\x" in line]
-    await device.stop()
