@@ -122,7 +122,7 @@ class Dialler:
                         del self._targets[str(target.address)]
                     return
                 started = self._clock.monotonic_us()
-                if await self._is_stranger(target):
+                if await self._dial(target):
                     delay = STRANGER_BACKOFF_S
                 if self._clock.monotonic_us() - started > DIAL_LAST_S * 1_000_000:
                     delay = DIAL_FIRST_S
@@ -130,7 +130,7 @@ class Dialler:
                     await self._redial.wait()
                 delay = min(delay * 2, max(DIAL_LAST_S, delay)) if waited.cancelled_caught else DIAL_FIRST_S
 
-    async def _is_stranger(self, target: Target) -> bool:
+    async def _dial(self, target: Target) -> bool:
         """Dial once; True if a sighted peer turned out not to be ours."""
         try:
             target.last_error, target.dialling = "", True

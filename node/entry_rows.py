@@ -59,23 +59,24 @@ class EntryRows:
         self._space = space
 
     def read(self, rows: Iterable[Sequence[object]]) -> Iterator[StoredEntry]:
-        """Entries of rows in rising order of `i`; of a log, whoever reads number n reads n - 1 in between, if at all.
+        """Entries of rows in rising order of `i`; quickest where a predecessor is the row of its log read before.
 
         Raises:
             StoreCorruptError: a row does not give its id.
         """
-        newest: dict[int, tuple[int, EntryId]] = {}
+        last: dict[int, EntryId] = {}
         for columns in rows:
             if len(columns) != len(_Row._fields):
                 raise StoreCorruptError(f"{self._path} has lost a column of its entries")
             row = _Row(*cast("_Row", columns))
-            before = newest.get(row.log)
-            prev = EntryId(row.prev) if row.prev is not None else None
-            if prev is None and row.seq > 0:
-                follows = before is not None and before[0] == row.seq - 1
-                prev = before[1] if before is not None and follows else self.newest_at(row.log, row.seq - 1, row.i)
-            entry = self._rebuild(row, prev)
-            newest[row.log] = (row.seq, entry.id)
+            known = row.prev or last.get(row.log)
+            entry = None if known is None else self._rebuild(row, known)
+            if entry is None or entry.id != row.id:
+                # The first one of its log, or what was read skips its predecessor.
+                entry = self._rebuild(row, row.prev or self.newest_at(row.log, row.seq - 1, row.i))
+            if entry.id != row.id:
+                raise StoreCorruptError(f"{self._path} holds an entry that does not match its id")
+            last[row.log] = entry.id
             yield StoredEntry(row.i, bool(row.checked), entry)
 
     def parts(self, incoming: Sequence[Incoming], logs: Sequence[int]) -> Iterator[Parts]:
@@ -98,7 +99,7 @@ class EntryRows:
         found = self._db.execute(query, (log, seq, before)).get
         return EntryId(found) if isinstance(found, bytes) else None
 
-    def _rebuild(self, row: _Row, prev: EntryId | None) -> Entry:
+    def _rebuild(self, row: _Row, before: bytes | None) -> Entry:
         deps = row.deps or b""
         if row.payload is not None:
             length, digest = len(row.payload), hashlib.sha256(row.payload).digest()
@@ -106,14 +107,21 @@ class EntryRows:
             absent = row.absent or b""
             length, digest = int.from_bytes(absent[:_LENGTH_BYTES]), absent[_LENGTH_BYTES:]
         names = tuple(EntryId(deps[at : at + _ID_BYTES]) for at in range(0, len(deps), _ID_BYTES))
-        body = Body(1, LogId(row.key), row.seq, prev, names, unsigned(row.hlc), row.lane, length, digest)
+        body = Body(
+            1,
+            LogId(row.key),
+            row.seq,
+            None if prev is None else EntryId(prev),
+            names,
+            unsigned(row.hlc),
+            row.lane,
+            length,
+            digest,
+        )
         try:
-            entry = rebuild_entry(self._space, body, row.signature, row.payload)
+            return rebuild_entry(self._space, body, row.signature, row.payload)
         except (TypeError, ValueError, OverflowError) as error:
             raise StoreCorruptError(f"{self._path} holds a damaged entry: {error}") from error
-        if entry.id != row.id:
-            raise StoreCorruptError(f"{self._path} holds an entry that does not match its id")
-        return entry
 
 
 def absent_part(body: Body) -> bytes:

@@ -12,27 +12,18 @@ from latticework.node.folders.refusals import LocalChangeError
 from latticework.node.folders.root import FolderRoot
 from latticework.node.store import Row
 
-pytestmark = pytest.mark.unit
+from .bare_folder import FOLDER, bare_folder, temporary
 
-FOLDER = bytes(32)
+pytestmark = pytest.mark.unit
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "folder"
-    FolderRoot.create(path, FOLDER)
-    return path
+    return bare_folder(tmp_path)
 
 
 def row(path: Path) -> Row:
     return row_of(File(0, 0, False, Inline(())), path.lstat(), ())
-
-
-def temporary(root: FolderRoot, text: bytes) -> bytes:
-    descriptor = root.open_temporary(b"new", fresh=True)
-    os.write(descriptor, text)
-    os.close(descriptor)
-    return b"new"
 
 
 def kept(folder: Path) -> dict[str, str]:

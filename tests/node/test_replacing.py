@@ -14,15 +14,14 @@ from latticework.node.folders.refusals import LocalChangeError
 from latticework.node.folders.root import FolderRoot
 from latticework.node.store import Row
 
+from .bare_folder import FOLDER, bare_folder, temporary
+
 pytestmark = pytest.mark.unit
-FOLDER = bytes(32)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "folder"
-    FolderRoot.create(path, FOLDER)
-    return path
+    return bare_folder(tmp_path)
 
 
 @pytest.fixture
@@ -37,13 +36,6 @@ def write(path: Path, text: str) -> Row:
     beside.write_text(text)
     beside.rename(path)
     return row_of(File(len(text), 0, False, Inline(())), path.lstat(), ())
-
-
-def temporary(root: FolderRoot, text: bytes) -> bytes:
-    descriptor = root.open_temporary(b"new", fresh=True)
-    os.write(descriptor, text)
-    os.close(descriptor)
-    return b"new"
 
 
 def after_the_look(patch: pytest.MonkeyPatch, path: Path, act: Callable[[], object]) -> None:

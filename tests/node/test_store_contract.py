@@ -192,6 +192,21 @@ def test_what_is_dropped_goes_with_all_that_depends_on_it(make: Make) -> None:
     store.close()
 
 
+def test_unchecked_entries_are_read_on_the_branch_that_they_stand_on(make: Make) -> None:
+    """What is read skips the checked entry that one of them follows."""
+    store, log, other = make(), log_of(SIGNERS[0], 2), branch_of(SIGNERS[0])
+    after = write_entry(
+        SPACE, SIGNERS[0], seq=2, prev=other.id, deps=(), hlc=(1 << 63) + 2, lane=1, payload=b"on the other branch"
+    )
+    checked = [True, False, True, False]
+    entries = [*log, other, after]
+    store.commit([Incoming(entry, checked=c) for entry, c in zip(entries, checked, strict=True)], [], durable=True)
+    assert list(store.entries()) == entries
+    assert store.unchecked(9) == [log[1], after]
+    assert store.recent(2) == [after, other]
+    assert store.entries_from(LogId(SIGNERS[0].public), 1) == [log[1], other, after]
+
+
 def test_entries_asked_for_by_id_come_with_their_branch_down_to_the_fork(make: Make) -> None:
     store = make()
     entries, other = log_of(SIGNERS[0], 4), branch_of(SIGNERS[0])
