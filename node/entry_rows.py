@@ -111,7 +111,7 @@ class EntryRows:
             1,
             LogId(row.key),
             row.seq,
-            None if prev is None else EntryId(prev),
+            None if before is None else EntryId(before),
             names,
             unsigned(row.hlc),
             row.lane,
