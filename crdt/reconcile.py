@@ -90,6 +90,7 @@ class _Session:
         self.outside = b""
         self.hashes_told = 0
         self.proofs_sent: set[bytes] = set()
+        self.greeted = False
 
 
 @final
@@ -125,9 +126,11 @@ class Reconciler:
         match event:
             case Received(message):
                 return self._on_message(message)
-            case LocalChanged(pending):
+            case LocalChanged(pending, carried):
                 self._pending = pending
                 self._look()
+                if carried and session is not None and session.leads and session.resolved and not session.requests.busy:
+                    return self._ask_root()
                 return self._tell_news() + self._go_on()
             case MissingIds(ids):
                 if session is not None:
@@ -199,6 +202,15 @@ class Reconciler:
         self._told = (self._own, self._pending)
         return [Send(Root(self._own, self._pending, self._salt if salted else None))]
 
+    def _ask_root(self) -> list[Action]:
+        """Tell our root with the salt that the peer knows: it answers with its own if that differs."""
+        return [] if (self._own, self._pending) == self._told else self._tell_root(salted=True)
+
+    def _answer_question(self, session: _Session, root: bytes) -> list[Action]:
+        """A known salt asks for our root, but for the first time: each side greets twice."""
+        asked, session.greeted = session.greeted, True
+        return self._tell_root() if asked and root != self._own else []
+
     def _tell_news(self) -> list[Action]:
         """While entries come in, every batch changes our root: then only what changed besides is worth a word."""
         session = self._session
@@ -222,6 +234,8 @@ class Reconciler:
             self._peer_salt = message.salt
             self._session = _Session(self._heads, self._chains, self._salt, message.salt)
             actions = self._tell_root(salted=True)
+        elif message.salt is not None and self._session is not None:
+            actions = self._answer_question(self._session, message.root)
         session = self._session
         if session is not None:
             session.peer_asks = False

@@ -16,9 +16,14 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class LocalChanged:
-    """Event: our heads, our proofs or our pending count may have changed."""
+    """Event: our heads, our proofs or our pending count may have changed.
+
+    `carried`: only by entries that gossip takes to the peer as well. Then the peer's last word is out of date rather
+    than a difference, and is asked for before a round begins.
+    """
 
     pending: int
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ validity times gate handshakes (decision 7).
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, final
 
 from latticework.wire import (
@@ -95,8 +96,9 @@ class Member:
     hash: bytes
 
 
+@lru_cache(MAX_ROSTER_RECORDS)
 def read_certificate(signed: bytes) -> tuple[SignedCertificate, DeviceCertificate]:
-    """Parse without judging; raises MalformedError."""
+    """Parse without judging; raises MalformedError. Every handshake shows the same few: they are remembered."""
     outer = decode(SignedCertificate, signed, MAX_CERTIFICATE_BYTES)
     return outer, decode(DeviceCertificate, outer.body, MAX_CERTIFICATE_BYTES)
 
@@ -111,6 +113,8 @@ class Roster:
     members: dict[DeviceId, Member] = field(default_factory=dict[DeviceId, Member])
     records: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     _introducers: set[DeviceId] = field(default_factory=set[DeviceId])
+    _root: tuple[int, bytes] | None = None
+    _is_shared: bool = False
 
     @classmethod
     def found(cls, signatures: SignatureProvider, first_certificate: bytes) -> "Roster":
@@ -170,7 +174,17 @@ class Roster:
 
     def root(self) -> bytes:
         """SHA-256 over the sorted record hashes: equal on replicas that hold the same roster."""
-        return hashlib.sha256(Label.CERTIFICATE.value + b"".join(sorted(self.records))).digest()
+        if self._root is None or self._root[0] != len(self.records):
+            root = hashlib.sha256(Label.CERTIFICATE.value + b"".join(sorted(self.records))).digest()
+            self._root = (len(self.records), root)
+        return self._root[1]
+
+    def copy(self) -> "Roster":
+        """A roster that holds the same and grows by itself; they share what they hold until one of them does."""
+        self._is_shared = True
+        return Roster(
+            self.signatures, self.account, self.members, self.records, self._introducers, self._root, _is_shared=True
+        )
 
     def _refusal_of_signatures(
         self, outer: SignedCertificate, certificate: DeviceCertificate, issuer_key: bytes
@@ -185,6 +199,9 @@ class Roster:
         return None if accepts else "the device's own signature does not verify"
 
     def _accept(self, signed: bytes, certificate: DeviceCertificate) -> None:
+        if self._is_shared:
+            self.members, self.records = dict(self.members), dict(self.records)
+            self._introducers, self._is_shared = set(self._introducers), False
         digest = certificate_hash(signed)
         self.records[digest] = signed
         member = Member(certificate.device, certificate, signed, digest)

@@ -7,36 +7,27 @@ simulated one differ in the `Surroundings` alone.
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import final
 
 import trio
 
 from latticework.crdt import Conviction, Member, Roster
 from latticework.discovery import Discovery
-from latticework.handshake import AnonymousChannel, KeyVault, Paired, PqxChannel, load_keys
+from latticework.handshake import AnonymousChannel, Paired, load_keys
 from latticework.transport import (
     Connection,
     Gossip,
     GossipBounds,
-    GossipParams,
     GossipRouter,
-    Limits,
     Multiaddr,
-    Network,
     PeerId,
     Stream,
 )
 from latticework.wire import (
-    Clock,
     DeviceId,
     EntryId,
-    KemProvider,
     MalformedError,
-    Rng,
-    SignatureProvider,
     SpaceId,
     StoreError,
     Threads,
@@ -45,9 +36,9 @@ from latticework.wire import (
 from latticework.wire.signing import Ed25519Signer
 
 from .account import Account, found_state
+from .announcing import Announcer
 from .desk import PairingDesk
 from .fetch import LinkFetcher
-from .folders.ports import Watcher
 from .folders.serve import ChunkSource
 from .holdings import Holdings
 from .identity import NodeSecrets, renew_prekeys
@@ -55,42 +46,16 @@ from .messages import SpaceOffer
 from .params import PREKEY_CHECK_S
 from .peers import Peers
 from .plain import PlainPeers
-from .runner import Shelves, SpaceRunner, World
+from .runner import SpaceRunner, World
 from .space import Space
 from .space_ports import SpaceIdentity
 from .spread import Spread, own_record
-from .state import KnownDevice, NodeState, StateStore
+from .state import KnownDevice, NodeState
+from .surroundings import NodeOptions, Surroundings
 
 _log = logging.getLogger(__name__)
 AGENT = "latticework/0.0.1"
 _KEPT_ADDRESSES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Everything a node meets the world by."""
-
-    network: Network
-    clock: Clock
-    rng: Rng
-    threads: Threads
-    kem: KemProvider
-    signatures: SignatureProvider
-    shelves: Shelves
-    vault: KeyVault
-    state: StateStore
-    watcher: Callable[[Path], Watcher]
-    limits: Limits
-    plain_libp2p: bool = False
-    """Whether plain libp2p peers are accepted over Noise, for identify and ping; never for data of ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeOptions:
-    """What one start of a node is told."""
-
-    listen: tuple[Multiaddr, ...]
-    peers: tuple[Multiaddr, ...] = ()
 
 
 @final
@@ -105,17 +70,9 @@ class Node:
         self._nursery: trio.Nursery | None = None
         self.keys = load_keys(secrets.device_seeds, around.kem, around.signatures)
         self.account = Account(state, around.state, around.signatures, around.threads, self._roster_changed)
-        self.gossip = Gossip(
-            GossipRouter(
-                PeerId.of_key(self._transport.public),
-                GossipParams(),
-                around.rng,
-                self._transport,
-                first_seqno=around.clock.now_us(),
-            ),
-            around.clock,
-            GossipBounds(),
-        )
+        own, first_seqno = PeerId.of_key(self._transport.public), around.clock.now_us()
+        router = GossipRouter(own, around.gossip, around.rng, self._transport, first_seqno=first_seqno)
+        self.gossip = Gossip(around.wrap_router(router), around.clock, GossipBounds())
         self.peers = Peers(
             self,
             self.gossip,
@@ -126,8 +83,10 @@ class Node:
             anonymous=AnonymousChannel(around.rng, around.kem),
             plain=PlainPeers(self._transport, around.rng, AGENT, accept=around.plain_libp2p),
             limits=around.limits,
+            buffers=around.buffers,
             agent=AGENT,
         )
+        self._announcer = Announcer(self.peers.links)
         self.holdings = Holdings(
             self.account,
             self,
@@ -139,6 +98,7 @@ class Node:
                 around.shelves,
                 around.watcher,
                 Spread(self.gossip, self.peers.device_of),
+                around.observer,
             ),
             SpaceIdentity(self.device, self.keys.signer, secrets.log_secret),
             lambda space: LinkFetcher(space, lambda: self.peers.links),
@@ -260,10 +220,9 @@ class Node:
 
     # What spaces tell.
 
-    def space_changed(self, space: SpaceId) -> None:
+    def space_changed(self, space: SpaceId, *, carried: bool = False) -> None:
         """Tell everyone connected."""
-        for link in self.peers.links.values():
-            link.space_changed(space)
+        self._announcer.changed(space, carried=carried)
         self._wake()
 
     def convicted(self, space: SpaceId, conviction: Conviction) -> None:
@@ -307,13 +266,14 @@ class Node:
         for device in self.account.devices:
             self._keep(device, "known")
         nursery.start_soon(self.gossip.run)
+        nursery.start_soon(self._announcer.run)
         self.holdings.start(nursery)
 
     def use_certificate(self) -> None:
         """Speak with the certificate that the roster has for us."""
         around = self._around
         certificate = self.roster.members[self.device].signed
-        channel = PqxChannel(
+        channel = around.channel(
             self.keys, certificate, self._transport, around.rng, around.kem, around.signatures, self._authorize
         )
         self.peers.use_channel(channel)

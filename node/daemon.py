@@ -10,11 +10,11 @@ import trio
 
 from latticework.discovery import Discovery, MdnsConfig, open_mdns
 from latticework.handshake import MlKem1024, SealedFileVault
-from latticework.transport import Limits, Multiaddr, PeerId, TcpNetwork
+from latticework.transport import BufferPool, Limits, Multiaddr, PeerId, TcpNetwork
 from latticework.wire import LocalError
 from latticework.wire.signing import CompositeSignatures, Ed25519Signer
 
-from .app import Node, NodeOptions, Surroundings, open_node
+from .app import Node, open_node
 from .control import ControlServer
 from .folders.watch import FileWatcher
 from .groups import first_error
@@ -23,6 +23,7 @@ from .identity import open_identity
 from .params import DEFAULT_PORT
 from .shelves import HomeShelves
 from .state import StateFile
+from .surroundings import NodeOptions, Surroundings
 from .system import SystemClock, SystemRng, WorkerThreads
 
 _log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ async def home_node(home: Home, options: DaemonOptions) -> AsyncGenerator[Node]:
         state=StateFile(home.state, secrets.state_key, rng),
         watcher=FileWatcher,
         limits=Limits(),
+        buffers=BufferPool(),
         plain_libp2p=options.plain_libp2p,
     )
     listen = _parsed(options.listen) or (await _default_address(),)

@@ -40,11 +40,13 @@ from .messages import (
     BaseRequest,
     RosterHashes,
     RosterRecords,
+    RosterRoot,
     SpaceOffer,
     SyncMessage,
 )
 from .params import MAX_SYNC_MESSAGE_BYTES, RETRY_LAST_S, SERVE_BATCH_BYTES, SYNC_BURST, SYNC_PER_S
 from .rate import Pace
+from .roster_exchange import RosterExchange
 from .space import Space
 
 _log = logging.getLogger(__name__)
@@ -52,7 +54,6 @@ _MAX_SERVE_JOBS = 64
 _MAX_ANSWERS = 256
 """Answers of ours that a peer leaves unread, besides a few for each space: an honest one waits for them."""
 _ANSWERS_PER_SPACE = 16
-_ROSTER_BATCH = 64
 
 
 class Hub(Protocol):
@@ -108,15 +109,13 @@ class Link:
         self._threads = threads
         self._rng = rng
         self._syncs: dict[SpaceId, tuple[Space, Reconciler]] = {}
-        self._dirty: dict[SpaceId, None] = {}
+        self._dirty: dict[SpaceId, bool] = {}
         self._requests: deque[AboutSpace | BaseRequest] = deque()
         self._events: dict[tuple[SpaceId, type[rs.Event]], rs.Event] = {}
         self._serving: deque[_ServeJob] = deque()
         self._pace = Pace(SYNC_BURST, SYNC_PER_S)
         self._bases = BaseExchange(device, threads)
-        self._roster_due = True
-        self._roster_missing = False
-        self._roster_answer: tuple[bytes, ...] = ()
+        self._roster = RosterExchange()
         self._offers_due = True
         self._pending_offers: deque[SpaceOffer] = deque()
         self._wake = trio.Event()
@@ -129,7 +128,7 @@ class Link:
             PeerError: the peer broke the protocol, or the connection is lost.
         """
         for space in self._hub.spaces:
-            self._dirty[space] = None
+            self._dirty[space] = False
         try:
             with first_error():
                 async with trio.open_nursery() as nursery:
@@ -140,21 +139,21 @@ class Link:
             for space in self._bases.close():
                 self._hub.space_changed(space)
 
-    def space_changed(self, space: SpaceId) -> None:
-        """Our frontier of `space`, or what is pending in it, changed."""
-        self._dirty[space] = None
+    def space_changed(self, space: SpaceId, *, carried: bool = False) -> None:
+        """Our frontier of `space`, or what is pending in it, changed; `carried` if gossip tells the peer as well."""
+        self._dirty[space] = carried and self._dirty.get(space, True)
         self._wake.set()
 
     def spaces_changed(self) -> None:
         """We hold another space now."""
         self._offers_due = True
-        self._dirty |= dict.fromkeys(self._hub.spaces)
+        self._dirty |= dict.fromkeys(self._hub.spaces, False)
         self._wake.set()
 
     def roster_changed(self) -> None:
         """Our roster grew."""
-        self._roster_due = True
-        self._dirty |= dict.fromkeys(self._hub.spaces)
+        self._roster.changed()
+        self._dirty |= dict.fromkeys(self._hub.spaces, False)
         # Entries of a device that was unknown until now were refused: they are asked for again.
         for identifier in self._syncs:
             self._note(identifier, rs.Reconsider())
@@ -184,11 +183,11 @@ class Link:
 
     async def _take(self, message: SyncMessage) -> None:
         match message:
+            case RosterRoot(root):
+                self._roster.take_root(root, self._hub.roster)
+                self._wake.set()
             case RosterHashes(hashes):
-                self._roster_answer = tuple(hashes)
-                self._roster_missing = True
-                # We lack some too: our own hashes ask for them.
-                self._roster_due |= any(known not in self._hub.roster.records for known in hashes)
+                self._roster.take_hashes(hashes, self._hub.roster)
                 self._wake.set()
             case RosterRecords(records):
                 await self._hub.take_roster(records)
@@ -296,20 +295,12 @@ class Link:
             await stream.send_message(encode(message))
 
     def _has_work(self) -> bool:
-        due = self._roster_due or self._roster_missing or self._offers_due
+        due = self._roster.is_due or self._offers_due
         return bool(due or self._requests or self._events or self._dirty or self._serving or self._bases.is_asked)
 
     def _next_message(self) -> SyncMessage | None:
-        roster = self._hub.roster
-        if self._roster_due:
-            self._roster_due = False
-            return RosterHashes(tuple(sorted(roster.records)))
-        if self._roster_missing:
-            lacking = [signed for digest, signed in roster.records.items() if digest not in self._roster_answer]
-            self._roster_missing = len(lacking) > _ROSTER_BATCH
-            self._roster_answer += tuple(d for d in roster.records if d not in self._roster_answer)[:_ROSTER_BATCH]
-            if lacking:
-                return RosterRecords(tuple(lacking[:_ROSTER_BATCH]))
+        if (about_roster := self._roster.next(self._hub.roster)) is not None:
+            return about_roster
         if self._offers_due:
             self._offers_due = False
             for offer in self._hub.offers():
@@ -330,12 +321,12 @@ class Link:
             return self._requests.popleft()
         while self._dirty:
             identifier = next(iter(self._dirty))
-            del self._dirty[identifier]
+            carried = self._dirty.pop(identifier)
             space = self._hub.spaces.get(identifier)
             if space is None:
                 continue
             sync = self._sync(space)
-            self._take_sends(identifier, sync.handle(rs.LocalChanged(self._hub.pending(identifier))))
+            self._take_sends(identifier, sync.handle(rs.LocalChanged(self._hub.pending(identifier), carried)))
             self._want_base(space, sync)
             if self._requests:
                 return self._requests.popleft()

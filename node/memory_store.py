@@ -1,6 +1,6 @@
 """The space store in memory: tests and simulated nodes."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import final
 
 from latticework.crdt import Base, Conviction, Entry, Position
@@ -13,12 +13,13 @@ from .store import DiskChange, DiskMoves, Incoming, Piece, Place, Row
 
 @final
 class MemoryStore:
-    """The `SpaceStore` without a disk."""
+    """The `SpaceStore` without a disk; `before_write` may raise StoreError in place of a full one."""
 
     was_moved = False
 
-    def __init__(self, log_nonce: bytes) -> None:
+    def __init__(self, log_nonce: bytes, before_write: Callable[[], None] = lambda: None) -> None:
         self.log_nonce = log_nonce
+        self._before_write = before_write
         self._entries: dict[EntryId, Entry] = {}
         self._order: list[EntryId] = []
         self._logs: dict[LogId, list[EntryId]] = {}
@@ -29,6 +30,7 @@ class MemoryStore:
         self._unchecked: dict[EntryId, None] = {}
 
     def new_log(self, nonce: bytes) -> None:
+        self._before_write()
         self.log_nonce = nonce
 
     def entries(self) -> Iterator[Entry]:
@@ -56,6 +58,7 @@ class MemoryStore:
 
     def commit(self, entries: Sequence[Incoming], changes: Sequence[DiskChange | DiskMoves], *, durable: bool) -> None:
         del durable
+        self._before_write()
         for entry, checked in entries:
             if not checked:
                 self._unchecked[entry.id] = None
@@ -94,6 +97,7 @@ class MemoryStore:
         return len(dropped)
 
     def fill(self, entry: Entry) -> None:
+        self._before_write()
         self._entries[entry.id] = entry
 
     def erase(self, upto: Mapping[LogId, int], lanes: Collection[int]) -> int:
@@ -107,6 +111,7 @@ class MemoryStore:
         return erased
 
     def keep_proof(self, conviction: Conviction) -> None:
+        self._before_write()
         known = self._proofs.get(conviction.log)
         if known is None or conviction.seq < known.seq:
             self._proofs[conviction.log] = conviction
@@ -115,6 +120,7 @@ class MemoryStore:
         return [self._proofs[log].proof for log in sorted(self._proofs)]
 
     def keep_base(self, base: Base) -> None:
+        self._before_write()
         self._base = base
 
     def base(self) -> Base | None:

@@ -17,6 +17,14 @@ NO_CHUNK = 0xFFFF_FFFF
 """In place of a chunk's 4-byte length: it is not here."""
 
 
+@record("roster-root", tag=22)
+@dataclass(frozen=True, slots=True)
+class RosterRoot:
+    """`Roster.root` of the sender: equal roots need no further word."""
+
+    root: Annotated[bytes, Bytes(32)]
+
+
 @record("roster-hashes", tag=16)
 @dataclass(frozen=True, slots=True)
 class RosterHashes:
@@ -80,8 +88,9 @@ class BasePart:
     data: Annotated[bytes, Bytes(maximum=BASE_PART_BYTES)]
 
 
-type SyncMessage = RosterHashes | RosterRecords | SpaceOffer | AboutSpace | BaseRequest | BasePart
+type SyncMessage = RosterRoot | RosterHashes | RosterRecords | SpaceOffer | AboutSpace | BaseRequest | BasePart
 SYNC_MESSAGES: tuple[type[SyncMessage], ...] = (
+    RosterRoot,
     RosterHashes,
     RosterRecords,
     SpaceOffer,

@@ -49,6 +49,12 @@ MAX_OFFERED_SPACES = 1024
 """Spaces of one account that are remembered before further offers of others are refused; chosen here."""
 INBOX_COMMANDS = 64
 """Commands waiting for the task that owns a space; senders wait when it is full."""
+ANNOUNCE_AT_ONCE_LINKS = 3
+ANNOUNCE_EVERY_S = 10.0
+"""With more links than that, changes that gossip carries are compared this often. Chosen here: gossip's own repair
+(IHAVE) works within seconds, and a person's few devices are told at once."""
+ANNOUNCE_SETTLE_S = 0.5
+"""As long as a message of gossip takes to reach a large mesh (docs/performance.md, simulation)."""
 MAX_CONNECTIONS = 256
 MAX_DEVICE_CONNECTIONS = 8
 """Inbound connections of one device: it needs one, and a second while it replaces the first. Chosen here."""

@@ -13,7 +13,7 @@ from typing import Final, Protocol, final
 import trio
 
 from latticework.discovery import Discovery
-from latticework.handshake import ANONYMOUS_PROTOCOL, PqxChannel
+from latticework.handshake import ANONYMOUS_PROTOCOL
 from latticework.transport import (
     IDENTIFY_PROTOCOL,
     MESHSUB_PROTOCOLS,
@@ -104,6 +104,7 @@ class Peers:
         anonymous: SecureChannel,
         plain: PlainPeers,
         limits: Limits,
+        buffers: BufferPool,
         agent: str,
     ) -> None:
         self._hub = hub
@@ -116,9 +117,9 @@ class Peers:
         self._plain = plain
         self._limits = limits
         self._agent = agent
-        self._pool = BufferPool()
+        self._pool = buffers
         self._rate = HandshakeRate()
-        self._channel: PqxChannel | None = None
+        self._channel: SecureChannel | None = None
         self._upgrader = Upgrader((anonymous, *plain.channels), clock, self._pool, limits)
         self._connections = 0
         self._inbound: Counter[DeviceId | None] = Counter()
@@ -127,7 +128,7 @@ class Peers:
         self.listening: tuple[Multiaddr, ...] = ()
         self._nursery: trio.Nursery | None = None
 
-    def use_channel(self, channel: PqxChannel) -> None:
+    def use_channel(self, channel: SecureChannel) -> None:
         """Speak with these keys from now on; connections that stand keep theirs."""
         self._channel = channel
         channels = (channel, self._anonymous, *self._plain.channels)

@@ -37,7 +37,7 @@ from .folders.serve import ChunkSource
 from .groups import first_error
 from .params import CHECKPOINT_LOOK_S, RETRY_LAST_S
 from .space import Space
-from .space_ports import SpaceIdentity
+from .space_ports import Origin, SpaceIdentity
 from .spread import Spread
 from .store import SpaceStore, StoreCorruptError
 from .upkeep import say_checkpoint, uncovered
@@ -78,6 +78,7 @@ class World:
     shelves: Shelves
     watcher: Callable[[Path], Watcher]
     spread: Spread
+    observer: Callable[[SpaceId, Sequence[Entry]], None]
 
 
 class SpaceHub(Protocol):
@@ -91,8 +92,8 @@ class SpaceHub(Protocol):
         """What `sender` sent waits for these entries."""
         ...
 
-    def space_changed(self, space: SpaceId) -> None:
-        """The frontier, or what is pending, changed."""
+    def space_changed(self, space: SpaceId, *, carried: bool = False) -> None:
+        """The frontier, or what is pending, changed; `carried` if gossip takes that to everybody."""
         ...
 
     def space_opened(self, space: SpaceId) -> None:
@@ -250,14 +251,16 @@ class SpaceRunner:
             self.engine.ledger.tree_changed(sorted(changes.paths))
         if changes.documents:
             self._on_documents(changes.documents)
-        self._hub.space_changed(self.id)
+        # If entries did it, their own announcement follows, which knows how urgent it is.
+        self._hub.space_changed(self.id, carried=True)
 
-    def admitted(self, entries: Sequence[Entry], *, own: bool) -> None:
+    def admitted(self, entries: Sequence[Entry], origin: Origin) -> None:
         """See `SpaceListener`."""
+        self._world.observer(self.id, entries)
+        own = origin is Origin.OWN
         self._due.note(entries, own=own, now_us=self._world.clock.now_us())
-        if own:
-            self._world.spread.admitted(self.id, entries)
-        self._hub.space_changed(self.id)
+        carried = self._world.spread.admitted(self.id, entries) if own else origin is Origin.GOSSIP
+        self._hub.space_changed(self.id, carried=carried)
 
     def convicted(self, conviction: Conviction) -> None:
         """See `SpaceListener`."""

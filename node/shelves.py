@@ -1,5 +1,6 @@
 """Where spaces keep their data: directories of a home, or memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
@@ -46,14 +47,15 @@ class HomeShelves:
 
 @final
 class MemoryShelves:
-    """Stores in memory, kept for as long as this object lives."""
+    """Stores in memory, kept for as long as this object lives; see `MemoryStore` for `before_write`."""
 
-    def __init__(self) -> None:
+    def __init__(self, before_write: Callable[[], None] = lambda: None) -> None:
+        self._before_write = before_write
         self._stores: dict[SpaceId, MemoryStore] = {}
         self._chunks: dict[SpaceId, MemoryChunks] = {}
 
     def open_store(self, space: SpaceId, fresh_nonce: bytes) -> SpaceStore:
-        return self._stores.setdefault(space, MemoryStore(fresh_nonce))
+        return self._stores.setdefault(space, MemoryStore(fresh_nonce, self._before_write))
 
     def open_chunks(self, space: SpaceId) -> ChunkStore:
         return self._chunks.setdefault(space, MemoryChunks())

@@ -54,7 +54,7 @@ from .owner import Owner
 from .params import CHAIN_MODE_BYTES, RETRY_LAST_S, SIGNATURES_AFTER_S
 from .rows import rebased
 from .signatures import PendingSignatures
-from .space_ports import SpaceIdentity, SpaceListener
+from .space_ports import Origin, SpaceIdentity, SpaceListener
 from .store import DiskChange, DiskMoves, Incoming, Row, SpaceStore, StoreCorruptError
 
 
@@ -184,14 +184,14 @@ class Space:
         """
         return await self._owner.ask(partial(self._do_edit, make))
 
-    async def receive(self, batch: bytes, sender: bytes) -> int:
+    async def receive(self, batch: bytes, sender: bytes, origin: Origin = Origin.SYNC) -> int:
         """Offer entries that the device `sender` sent; how many are new and stored.
 
         Raises:
             PeerError: the batch is malformed or forged; nothing of it was taken.
             StoreError: nothing could be stored.
         """
-        return await self._owner.ask(partial(self._do_receive, batch, sender))
+        return await self._owner.ask(partial(self._do_receive, batch, sender, origin))
 
     async def take_proofs(self, proofs: Iterable[bytes]) -> None:
         """Take FraudProofs that anybody sent.
@@ -263,11 +263,11 @@ class Space:
         self.announce(written, changes)
         return written[-1].id
 
-    async def _do_receive(self, batch: bytes, sender: bytes) -> int:
+    async def _do_receive(self, batch: bytes, sender: bytes, origin: Origin) -> int:
         run = await self._threads.run(partial(self._parse, batch))
         self._signatures_due.note(run.unchecked)
         incoming = [(entry, sender) for entry in run.entries]
-        stored = await self._take(self._replica.receive(incoming, self._clock.now_us()), sender)
+        stored = await self._take(self._replica.receive(incoming, self._clock.now_us()), sender, origin)
         self._signatures_due.keep_only(self._replica.logs.is_waiting)
         return stored
 
@@ -306,14 +306,14 @@ class Space:
         if changes := self._replica.roster_changed():
             self._listener.changed(changes)
 
-    async def _take(self, events: Sequence[SpaceEvent], sender: bytes) -> int:
+    async def _take(self, events: Sequence[SpaceEvent], sender: bytes, origin: Origin = Origin.SYNC) -> int:
         found = Admission.of(events)
         count_reasons(self.refused, found.reasons)
         if found.stored:
             await self.commit(self._signatures_due.incoming(found.stored), [], durable=False)
         if found.filled or found.convictions:
             await self._keep(found.filled, list(found.convictions.values()))
-        self.announce(found.stored, found.changes, own=False)
+        self.announce(found.stored, found.changes, origin)
         if missing := self._replica.logs.missing():
             self._listener.missing(missing, sender)
         return len(found.stored)
@@ -361,12 +361,12 @@ class Space:
         self._publish_heads()
         self._listener.changed(Changes(set(self.tree.shown), dict.fromkeys(self.documents.names(), frozenset({()}))))
 
-    def announce(self, entries: Sequence[Entry], changes: Changes, *, own: bool = True) -> None:
+    def announce(self, entries: Sequence[Entry], changes: Changes, origin: Origin = Origin.OWN) -> None:
         """Tell the listener what was committed."""
         if changes:
             self._listener.changed(changes)
         if entries:
-            self._listener.admitted(entries, own=own)
+            self._listener.admitted(entries, origin)
 
     def _publish_heads(self) -> None:
         self.heads.clear()

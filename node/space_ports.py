@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from latticework.crdt import Changes, Conviction, Entry
@@ -17,6 +18,14 @@ class SpaceIdentity:
     log_secret: bytes
 
 
+class Origin(Enum):
+    """How entries came to this device."""
+
+    OWN = "written here"
+    GOSSIP = "by gossip, which carries them on"
+    SYNC = "fetched from a peer"
+
+
 class SpaceListener(Protocol):
     """Who hears what happens in a space; called by its owner between awaits."""
 
@@ -24,7 +33,7 @@ class SpaceListener(Protocol):
         """Visible paths or documents changed."""
         ...
 
-    def admitted(self, entries: Sequence[Entry], *, own: bool) -> None:
+    def admitted(self, entries: Sequence[Entry], origin: Origin) -> None:
         """Entries were committed."""
         ...
 

@@ -19,6 +19,7 @@ from latticework.wire.signing import Ed25519Signer
 
 from .params import GOSSIP_BATCH_BYTES, GOSSIP_QUEUE
 from .space import Space
+from .space_ports import Origin
 
 _log = logging.getLogger(__name__)
 
@@ -62,18 +63,20 @@ class Spread:
             if self._queues.get(space.id) is entering:
                 del self._queues[space.id]
 
-    def admitted(self, space: SpaceId, entries: Sequence[Entry]) -> None:
-        """Queue our own new entries; a long write is left to reconciliation, which is made for it."""
+    def admitted(self, space: SpaceId, entries: Sequence[Entry]) -> bool:
+        """Queue our own new entries; False for a long write: that is left to reconciliation, which is made for it."""
         queue = self._queues.get(space)
         if queue is None:
-            return
+            return False
         batch = write_batch(entries)
         if len(batch) > GOSSIP_BATCH_BYTES:
-            return
+            return False
         try:
             queue.send_nowait(batch)
         except trio.WouldBlock:
             self.dropped += 1
+            return False
+        return True
 
     async def _publish(self, topic: str, batch: bytes) -> None:
         try:
@@ -86,7 +89,7 @@ class Spread:
         if device is None:
             return Verdict.IGNORE
         try:
-            stored = await space.receive(question.data, device)
+            stored = await space.receive(question.data, device, Origin.GOSSIP)
         except StoreError as error:
             _log.info("gossip not stored space=%s: %s", short(space.id), error)
             return Verdict.IGNORE

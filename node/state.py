@@ -13,6 +13,7 @@ from typing import Annotated, Protocol, final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from latticework.crdt import read_certificate
 from latticework.crdt.params import MAX_CERTIFICATE_BYTES, MAX_ROSTER_RECORDS
 from latticework.wire import (
     Array,
@@ -33,6 +34,7 @@ from latticework.wire import (
 )
 
 _NONCE_BYTES = 12
+_SPACES = 4096
 MAX_STATE_BYTES = 64 << 20
 
 
@@ -67,7 +69,7 @@ class NodeState:
 
     version: Annotated[int, Const(1)]
     roster: Annotated[tuple[bytes, ...], Array(Bytes(maximum=MAX_CERTIFICATE_BYTES), MAX_ROSTER_RECORDS)]
-    spaces: Annotated[tuple[KnownSpace, ...], Array(Nested(KnownSpace), 4096)]
+    spaces: Annotated[tuple[KnownSpace, ...], Array(Nested(KnownSpace), _SPACES)]
     devices: Annotated[tuple[KnownDevice, ...], Array(Nested(KnownDevice), MAX_ROSTER_RECORDS)]
 
     def with_space(self, space: KnownSpace) -> "NodeState":
@@ -79,6 +81,24 @@ class NodeState:
         """With `device` in place of what was known of it."""
         others = tuple(known for known in self.devices if known.device != device.device)
         return replace(self, devices=(*others, device))
+
+
+def check_new_parts(before: NodeState, after: NodeState) -> None:
+    """Raises MalformedError unless `after` can be read again; `before` could, and what it has is not looked at."""
+    known = {id(part) for part in (*before.spaces, *before.devices, *before.roster)}
+    for part in (*after.spaces, *after.devices):
+        if id(part) not in known:
+            decode(type(part), encode(part), MAX_STATE_BYTES)
+    for part in after.roster:
+        if id(part) not in known:
+            read_certificate(part)
+    counts = (
+        (len(after.roster), MAX_ROSTER_RECORDS),
+        (len(after.devices), MAX_ROSTER_RECORDS),
+        (len(after.spaces), _SPACES),
+    )
+    if any(count > most for count, most in counts):
+        raise MalformedError("more spaces or devices than a state file holds")
 
 
 class StateStore(Protocol):

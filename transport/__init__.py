@@ -13,7 +13,7 @@ from .errors import (
     TruncatedError,
     UnreachableError,
 )
-from .gossip_driver import Gossip, Validator
+from .gossip_driver import Gossip, Router, Validator
 from .gossip_events import Deliver, GossipReason, Published, Validate, Verdict
 from .gossip_params import MESHSUB_PROTOCOLS, GossipBounds, GossipParams, ScoreParams, TopicScoreParams
 from .gossip_router import GossipRouter
@@ -84,6 +84,7 @@ __all__ = [
     "Published",
     "RecordSession",
     "Refuse",
+    "Router",
     "ScoreParams",
     "SecureChannel",
     "SendMessage",

@@ -3,10 +3,9 @@
 Everything is bounded in time and in number; the oldest goes first. Times are counted in microseconds or heartbeats.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import final
+from typing import Final, final
 
 from .gossip_params import GossipBounds
 from .gossip_peer import Peer
@@ -43,28 +42,25 @@ class SeenCache:
     def __init__(self, bounds: GossipBounds) -> None:
         self._ttl_us = bounds.seen_ttl_us
         self._max = bounds.max_seen
-        self._entries: dict[bytes, Seen] = {}
+        self.entries: Final[dict[bytes, Seen]] = {}
+        """What is known of each message; to be read here, for each copy of a message is looked up."""
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __contains__(self, message_id: bytes) -> bool:
-        return message_id in self._entries
-
-    def get(self, message_id: bytes) -> Seen | None:
-        """What is known of the message, if it was seen."""
-        return self._entries.get(message_id)
+        return message_id in self.entries
 
     def add(self, message_id: bytes, now_us: int) -> Seen:
         """A message seen for the first time."""
-        if len(self._entries) >= self._max:
-            del self._entries[next(iter(self._entries))]
-        entry = self._entries[message_id] = Seen(now_us + self._ttl_us)
+        if len(self.entries) >= self._max:
+            del self.entries[next(iter(self.entries))]
+        entry = self.entries[message_id] = Seen(now_us + self._ttl_us)
         return entry
 
     def expire(self, now_us: int) -> None:
         """Forget what is too old."""
-        entries = self._entries
+        entries = self.entries
         while entries:
             oldest = next(iter(entries))
             if entries[oldest].expires_us > now_us:
@@ -91,7 +87,8 @@ class MessageCache:
         self._gossip = gossip
         self._max_bytes = max_bytes
         self._entries: dict[bytes, Cached] = {}
-        self._windows: deque[dict[str, list[bytes]]] = deque([{}])
+        self._windows: list[dict[str, list[bytes]] | None] = [None]
+        """Of each heartbeat, the last first, ids by topic; None as long as there are none."""
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -103,7 +100,8 @@ class MessageCache:
             return
         size = _COPIES * len(rpc.messages[0].wire) + _ENTRY_BYTES
         self._entries[message_id] = Cached(topic, rpc, size)
-        self._windows[0].setdefault(topic, []).append(message_id)
+        window = self._windows[0] = {} if self._windows[0] is None else self._windows[0]
+        window.setdefault(topic, []).append(message_id)
         self._bytes += size
         while self._bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
@@ -114,14 +112,14 @@ class MessageCache:
 
     def gossip_ids(self, topic: str) -> list[bytes]:
         """Ids for IHAVE: those of the last `gossip` heartbeats."""
-        recent = list(self._windows)[: self._gossip]
+        recent = [window for window in self._windows[: self._gossip] if window is not None]
         return [name for window in recent for name in window.get(topic, ()) if name in self._entries]
 
     def shift(self) -> None:
         """A heartbeat passed."""
-        self._windows.appendleft({})
+        self._windows.insert(0, None)
         if len(self._windows) > self._length:
-            for names in self._windows.pop().values():
+            for names in (self._windows.pop() or {}).values():
                 for name in names:
                     if name in self._entries:
                         self._drop(name)

@@ -6,23 +6,30 @@ from typing import final
 
 from latticework.wire import Rng
 
-_DRAWS = struct.Struct("<64I")
-"""Numbers taken from the stream at a time: one call per heartbeat instead of one per choice."""
+_DRAW = struct.Struct("<I")
+_DRAWS_BYTES = 64 * _DRAW.size
+"""Taken from the stream at a time: one call per heartbeat instead of one per choice."""
 
 
 @final
 class Chance:
     """Uniform choices; a bias of 2**-32 times the number of choices is accepted."""
 
+    __slots__ = ("_draws", "_left", "_rng")
+
     def __init__(self, rng: Rng) -> None:
         self._rng = rng
-        self._draws: list[int] = []
+        self._draws = b""
+        self._left = 0
+        """Bytes of `_draws` that are not used up; the last come first."""
 
     def below(self, count: int) -> int:
         """A number of 0 to `count` - 1."""
-        if not self._draws:
-            self._draws = list(_DRAWS.unpack(self._rng.random_bytes(_DRAWS.size)))
-        return self._draws.pop() * count >> 32
+        if not self._left:
+            self._draws = self._rng.random_bytes(_DRAWS_BYTES)
+            self._left = _DRAWS_BYTES
+        self._left -= 4
+        return _DRAW.unpack_from(self._draws, self._left)[0] * count >> 32  # type: ignore[no-any-return]  # an int
 
     def sample[T](self, items: Sequence[T], count: int) -> list[T]:
         """`count` different items, or all of them, in random order."""

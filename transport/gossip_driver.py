@@ -8,7 +8,7 @@ subscribers do not read is dropped and counted. Any `Connection` with a transpor
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Never, assert_never, final
+from typing import Final, Never, Protocol, assert_never, final
 
 import trio
 
@@ -45,7 +45,6 @@ from .gossip_events import (
 from .gossip_inbox import Inbox, Question
 from .gossip_link import FrameReader, PeerLink
 from .gossip_params import MESHSUB_PROTOCOLS, GossipBounds
-from .gossip_router import GossipRouter
 from .peer_id import PeerId
 from .signed_envelope import PeerRecord
 from .stream import Stream
@@ -61,6 +60,21 @@ _VALIDATION_S: Final = 30
 _SUBSCRIBER_MESSAGES: Final = 1024
 _ENDS_CONNECTION: Final = frozenset({GossipReason.MALFORMED, GossipReason.GRAYLISTED})
 
+
+class Router(Protocol):
+    """The machine that the driver runs: a `GossipRouter`, or in simulation one with a role around it."""
+
+    def start(self, now_us: int) -> list[Action]: ...
+    def handle(self, event: Event, now_us: int) -> list[Action]: ...
+    @property
+    def subscriptions(self) -> tuple[str, ...]: ...
+    def mesh(self, topic: str) -> tuple[PeerId, ...]: ...
+    def subscribers(self, topic: str) -> tuple[PeerId, ...]: ...
+    def score(self, peer_id: PeerId) -> float | None: ...
+    @property
+    def duplicates(self) -> int: ...
+
+
 type Validator = Callable[[Validate], Awaitable[Verdict]]
 """Says what becomes of a message; a PeerError it raises is REJECT. The router bounds how many run at once."""
 
@@ -71,7 +85,7 @@ class Gossip:
 
     def __init__(
         self,
-        router: GossipRouter,
+        router: Router,
         clock: Clock,
         bounds: GossipBounds,
         *,
@@ -80,7 +94,7 @@ class Gossip:
     ) -> None:
         self.protocols: Final = tuple(protocols)
         """What is proposed to peers, the best first; streams of theirs may speak any of them."""
-        self.router: Final = router
+        self.router: Final[Router] = router
         """For questions only: `run` owns it."""
         self.undelivered = 0
         """Messages dropped because a subscriber did not read."""
@@ -206,13 +220,21 @@ class Gossip:
         """Own the router until cancelled."""
         async with trio.open_nursery() as nursery:
             self._apply(self.router.start(self._clock.monotonic_us()), nursery)
+            nursery.start_soon(self._keep_time)
             task_status.started()
             while True:
                 for _ in range(_EVENTS_PER_TURN):
                     if not self._turn(nursery):
                         break
-                wait_us = min(self._timers.values()) - self._clock.monotonic_us()
-                await self._inbox.wait(max(0, wait_us) / 1_000_000)
+                await self._inbox.wait()
+
+    async def _keep_time(self) -> Never:
+        """Wake the router's task when its timer is due; a scope around each wait of that task would cost more."""
+        while True:
+            wait_us = min(self._timers.values()) - self._clock.monotonic_us()
+            if wait_us <= 0:
+                self._inbox.wake()
+            await trio.sleep(max(0, wait_us) / 1_000_000)
 
     # The router's task
 

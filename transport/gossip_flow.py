@@ -48,20 +48,25 @@ class MessageFlow:
         self._cache = MessageCache(params.history_length, params.history_gossip, params.bounds.max_cache_bytes)
         self._pending = PendingMessages(params.bounds.max_pending, params.bounds.max_pending_per_peer)
         self.lazy = LazyGossip(state, self._seen, self._cache)
+        self.duplicates = 0
 
     def expire(self, now_us: int) -> None:
         """Forget what is too old."""
         self._seen.expire(now_us)
         self._pending.expire(self._seen)
 
-    def receive(self, peer: Peer, message: Message, now_us: int) -> None:
+    def receive(self, peer: Peer, message: Message, rpc: Rpc, now_us: int) -> None:
+        """A message came in `rpc`."""
         state, topic = self._state, message.topic
         if topic not in state.mesh:
             return
         message_id = self._id_of(message)
-        seen = self._seen.get(message_id)
+        seen = self._seen.entries.get(message_id)
         if seen is not None:
-            self._duplicate(peer, seen, topic, now_us)
+            self.duplicates += 1
+            # Of a message that is settled, most copies need no more than this.
+            if seen.senders is not None or seen.status is Status.INVALID:
+                self._duplicate(peer, seen, topic, now_us)
         elif not self._pending.has_room(peer):
             state.report(peer, GossipReason.TOO_MANY_PENDING)
         elif self._is_proven(peer, message):
@@ -73,7 +78,7 @@ class MessageFlow:
             if len(message.data) >= state.params.idontwant_threshold_bytes:
                 self.lazy.decline(topic, (message_id,), peer)
             seen.senders = {peer: None}
-            self._pending.add(message_id, Pending(message, peer, seen))
+            self._pending.add(message_id, Pending(message, peer, seen, rpc if rpc.is_bare else Rpc((message,))))
             author = PeerId(message.author) if message.author else None
             state.act(Validate(message_id, topic, message.data, peer.id, author))
 
@@ -130,17 +135,19 @@ class MessageFlow:
         mesh = state.mesh.get(topic)
         if mesh is None:
             return
-        rpc = Rpc((message,))
+        rpc = pending.rpc
         self._cache.put(message_id, topic, rpc)
         author = PeerId(message.author) if message.author else None
         state.act(Deliver(message_id, topic, message.data, first.id, author))
-        peers = tuple(
+        peers = [
             peer.id
-            for peer in self._with_direct(topic, mesh)
-            if peer not in senders and message_id not in peer.unwanted and peer.id.multihash != message.author
-        )
+            for peer in (self._with_direct(topic, mesh) if state.has_direct else mesh)
+            if peer not in senders and not (peer.unwanted and message_id in peer.unwanted)
+        ]
+        if message.author:
+            peers = [peer_id for peer_id in peers if peer_id.multihash != message.author]
         if peers:
-            state.act(SendRpc(peers, rpc, Priority.FORWARDED))
+            state.act(SendRpc(tuple(peers), rpc, Priority.FORWARDED))
         params = state.params.score.of_topic(topic)
         if params is None or not params.watches_mesh:
             pending.seen.senders = None
@@ -167,7 +174,8 @@ class MessageFlow:
         seen.status, seen.senders = Status.IGNORED, None
         rpc = Rpc((message,))
         self._cache.put(message_id, topic, rpc)
-        peers = tuple(peer.id for peer in self._audience(topic, now_us) if message_id not in peer.unwanted)
+        audience = self._audience(topic, now_us)
+        peers = tuple(peer.id for peer in audience if not (peer.unwanted and message_id in peer.unwanted))
         if peers:
             state.act(SendRpc(peers, rpc, Priority.OWN))
         state.act(Published(message_id, topic, len(peers)))

@@ -40,7 +40,11 @@ class Inbox:
 
     async def post_rpc(self, event: RpcReceived) -> None:
         """Add an RPC when there is room for it."""
-        await self._room.acquire()
+        try:
+            # Its caller has just waited for the peer: another turn of the loop would only cost time.
+            self._room.acquire_nowait()
+        except trio.WouldBlock:
+            await self._room.acquire()
         self.post(event)
 
     async def ask(self, event: Event) -> list[Action]:
@@ -59,11 +63,14 @@ class Inbox:
             self._room.release()
         return event
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until an event is there, or so long."""
+    def wake(self) -> None:
+        """End a `wait` without an event: a timer may be due."""
+        self._arrived.set()
+
+    async def wait(self) -> None:
+        """Wait until an event is there, or `wake` is called."""
         if self._events:
             await trio.lowlevel.checkpoint()
             return
         self._arrived = trio.Event()
-        with trio.move_on_after(seconds):
-            await self._arrived.wait()
+        await self._arrived.wait()

@@ -21,6 +21,8 @@ class LazyGossip:
         self._state = state
         self._seen = seen
         self._cache = cache
+        self._declining: dict[Peer, None] = {}
+        """Peers that have said what they do not want."""
         self._promises = Promises(params.iwant_followup_us, params.bounds.max_promises)
 
     # What peers say
@@ -30,18 +32,17 @@ class LazyGossip:
         state, params = self._state, self._state.params
         if state.score(peer) < params.score.gossip_threshold:
             return
+        peer.count_from(state.heartbeats)
         peer.ihave_count += 1
         room = params.max_ihave_length - peer.asked_count
         if peer.ihave_count > params.max_ihave_messages or room <= 0:
             state.report(peer, GossipReason.IHAVE_FLOOD)
             return
-        missed = dict.fromkeys(
-            message_id
-            for topic, ids in offered
-            if topic in state.mesh
-            for message_id in ids
-            if message_id not in self._seen
-        )
+        seen = self._seen.entries
+        missed: dict[bytes, None] = {}
+        for topic, ids in offered:
+            if topic in state.mesh:
+                missed.update([(message_id, None) for message_id in ids if message_id not in seen])
         if not missed:
             return
         asked = state.chance.sample(list(missed), room)
@@ -63,7 +64,7 @@ class LazyGossip:
             count = answers[peer] = answers.get(peer, 0) + 1
             if count > params.gossip_retransmission:
                 repeated = True
-            elif message_id not in peer.unwanted:
+            elif not (peer.unwanted and message_id in peer.unwanted):
                 state.send(peer, cached.rpc, Priority.FORWARDED)
         if repeated:
             state.report(peer, GossipReason.IWANT_REPEATED)
@@ -71,13 +72,16 @@ class LazyGossip:
     def does_not_want(self, peer: Peer, ids: tuple[bytes, ...]) -> None:
         """IDONTWANT: remembered for a few heartbeats; what is too much is ignored, as the specification allows."""
         state, params = self._state, self._state.params
+        peer.count_from(state.heartbeats)
         peer.idontwant_count += 1
         if peer.idontwant_count > params.max_idontwant_messages:
             return
         until = state.heartbeats + params.idontwant_ttl_heartbeats
+        unwanted = peer.unwanted = {} if peer.unwanted is None else peer.unwanted
+        self._declining[peer] = None
         for message_id in ids[: params.max_idontwant_length]:
-            if len(peer.unwanted) < params.bounds.max_unwanted:
-                peer.unwanted[message_id] = until
+            if len(unwanted) < params.bounds.max_unwanted:
+                unwanted[message_id] = until
 
     def arrived(self, message_id: bytes) -> None:
         """A message came, properly signed."""
@@ -86,6 +90,7 @@ class LazyGossip:
     def left(self, peer: Peer) -> None:
         """The peer is gone."""
         self._promises.forget(peer)
+        self._declining.pop(peer, None)
 
     # What we say
 
@@ -105,12 +110,11 @@ class LazyGossip:
             self._emit(topic, mesh)
         for topic, fanout in state.fanout.items():
             self._emit(topic, fanout.peers)
-        for peer in state.peers.values():
-            peer.ihave_count = peer.asked_count = peer.idontwant_count = 0
-            if peer.unwanted:
-                old = [name for name, until in peer.unwanted.items() if until <= state.heartbeats]
-                for name in old:
-                    del peer.unwanted[name]
+        for peer in list(self._declining):
+            left = {name: until for name, until in (peer.unwanted or {}).items() if until > state.heartbeats}
+            peer.unwanted = left or None
+            if not left:
+                del self._declining[peer]
         self._cache.shift()
 
     def _emit(self, topic: str, members: dict[Peer, None]) -> None:
@@ -122,7 +126,9 @@ class LazyGossip:
         others = [
             peer
             for peer in state.topics.get(topic, ())
-            if peer not in members and not peer.direct and state.score(peer) >= threshold
+            if peer not in members
+            and not peer.direct
+            and (state.score(peer) if peer.stats.changed else peer.stats.cached) >= threshold
         ]
         chosen = state.chance.sample(others, max(params.d_lazy, int(params.gossip_factor * len(others))))
         if len(ids) <= params.max_ihave_length:

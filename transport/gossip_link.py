@@ -28,6 +28,7 @@ class PeerLink:
         self._scope = trio.CancelScope()
         self._reading: trio.CancelScope | None = None
         self._waiting = trio.Event()
+        self._idle: Stream | None = None
         self.turn: Final = trio.Lock()
         """Held by whoever writes."""
         self.attendants = 0
@@ -38,7 +39,9 @@ class PeerLink:
         """Why the router had enough of the peer."""
 
     def push(self, frame: bytes, priority: Priority) -> bool:
-        """Queue a frame; False if it was dropped."""
+        """Send a frame at once if nothing waits, or queue it; False if it was dropped."""
+        if self._idle is not None and self._idle.send_nowait(frame):
+            return True
         queued = self._outbox.push(frame, priority)
         self._waiting.set()
         return queued
@@ -61,7 +64,11 @@ class PeerLink:
                         await stream.send_all(b"".join(batch))
                     else:
                         self._waiting = trio.Event()
-                        await self._waiting.wait()
+                        self._idle = stream
+                        try:
+                            await self._waiting.wait()
+                        finally:
+                            self._idle = None
 
     async def _watch(self, stream: Stream) -> None:
         """Notice that an idle stream is gone; a peer that ends its own direction is still there."""

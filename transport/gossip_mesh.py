@@ -136,7 +136,9 @@ class Mesh:
         state, params = self._state, self._state.params
         opportunistic = state.heartbeats % params.opportunistic_graft_ticks == 0
         for topic, mesh in state.mesh.items():
-            for peer in [peer for peer in mesh if state.score(peer) < 0]:
+            # Inline, as in `LazyGossip._emit`: of every heartbeat, asking for scores took most.
+            bad = [p for p in mesh if (state.score(p) if p.stats.changed else p.stats.cached) < 0]
+            for peer in bad:
                 self._prune(topic, peer, now_us, params.prune_backoff_us, px=False)
             if len(mesh) < params.d_lo:
                 self._graft_some(topic, params.d - len(mesh), now_us)
@@ -144,7 +146,7 @@ class Mesh:
                 kept = dict.fromkeys(survivors(state, mesh))
                 for peer in [peer for peer in mesh if peer not in kept]:
                     self._prune(topic, peer, now_us, params.prune_backoff_us, px=params.do_px)
-            if len(mesh) >= params.d_lo:
+            if len(mesh) >= params.d_lo and params.d_out:
                 missing = params.d_out - sum(peer.outbound for peer in mesh)
                 self._graft_some(topic, missing, now_us, lambda peer: peer.outbound)
             median = better_than_median(state, mesh) if opportunistic else None
@@ -252,6 +254,8 @@ class Mesh:
 
     def flush(self) -> None:
         """Send what came together, one RPC for each peer."""
+        if not self._grafts and not self._prunes:
+            return
         for peer in {**dict.fromkeys(self._grafts), **dict.fromkeys(self._prunes)}:
             rpc = Rpc(graft=tuple(self._grafts.get(peer, ())), prune=tuple(self._prunes.get(peer, ())))
             self._state.send(peer, rpc)

@@ -1,6 +1,7 @@
 """What a router knows of its peers and topics: the state that its parts share."""
 
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Final, final
 
 from .gossip_chance import Chance
@@ -9,6 +10,20 @@ from .gossip_params import GossipParams
 from .gossip_rpc import Rpc
 from .gossip_score import PeerStats, Scores
 from .peer_id import PeerId
+
+_SHARED_TOPICS: Final = 1024
+"""Topics whose dictionary is kept to be shared; chosen here."""
+
+
+@cache
+def _no_topics() -> dict[str, None]:
+    return {}
+
+
+@lru_cache(_SHARED_TOPICS)
+def _only(topic: str) -> dict[str, None]:
+    """Most peers are subscribed to one topic: one dictionary for all of them, in all routers of a process."""
+    return {topic: None}
 
 
 @final
@@ -25,17 +40,43 @@ class Peer:
     """Speaks v1.1: PRUNE with back-off and peers."""
     knows_idontwant: bool = False
     """Speaks v1.2."""
-    topics: dict[str, None] = field(default_factory=dict[str, None])
+    topics: dict[str, None] = field(default_factory=_no_topics)
+    """What it is subscribed to; with at most one entry the dictionary is shared, and never changed."""
     record: bytes = b""
     """Its signed peer record, if we know it."""
     graylisted: bool = False
     pending: int = 0
     """Messages of its that are being validated."""
+    counted: int = 0
+    """The heartbeat that the next three belong to."""
     ihave_count: int = 0
     asked_count: int = 0
     idontwant_count: int = 0
-    unwanted: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    unwanted: dict[bytes, int] | None = None
     """Ids it does not want, with the heartbeat at which that is forgotten."""
+
+    def count_from(self, heartbeat: int) -> None:
+        """Counts begin at 0 each heartbeat: when they are needed, so that a heartbeat touches no silent peer."""
+        if self.counted != heartbeat:
+            self.counted = heartbeat
+            self.ihave_count = self.asked_count = self.idontwant_count = 0
+
+    def subscribe(self, topic: str) -> None:
+        """The peer says that it is subscribed."""
+        if not self.topics:
+            self.topics = _only(topic)
+        elif len(self.topics) > 1:
+            self.topics[topic] = None
+        elif topic not in self.topics:
+            self.topics = {**self.topics, topic: None}
+
+    def unsubscribe(self, topic: str) -> None:
+        """The peer says that it is not; it was."""
+        if len(self.topics) > 2:
+            del self.topics[topic]
+        else:
+            left = [other for other in self.topics if other != topic]
+            self.topics = _only(left[0]) if left else _no_topics()
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +104,9 @@ class GossipState:
         """Topics that we are subscribed to."""
         self.fanout: Final[dict[str, Fanout]] = {}
         self.heartbeats = 0
-        self._graylist = params.score.graylist_threshold
-        self._actions: list[Action] = []
+        self.graylist: Final = params.score.graylist_threshold
+        self.actions: list[Action] = []
+        """What came together since the router was last asked."""
 
     def score(self, peer: Peer) -> float:
         """The peer's score now."""
@@ -73,8 +115,7 @@ class GossipState:
 
     def check_graylist(self, peer: Peer) -> bool:
         """True if nothing of the peer's is read; that it is over is said once."""
-        stats = peer.stats
-        if (self.scores.score(stats) if stats.changed else stats.cached) >= self._graylist or peer.direct:
+        if self.score(peer) >= self.graylist or peer.direct:
             peer.graylisted = False
         elif not peer.graylisted:
             peer.graylisted = True
@@ -83,17 +124,12 @@ class GossipState:
 
     def act(self, action: Action) -> None:
         """To be done when the event is handled."""
-        self._actions.append(action)
+        self.actions.append(action)
 
     def send(self, peer: Peer, rpc: Rpc, priority: Priority = Priority.CONTROL) -> None:
         """Send to one peer."""
-        self._actions.append(SendRpc((peer.id,), rpc, priority))
+        self.actions.append(SendRpc((peer.id,), rpc, priority))
 
     def report(self, peer: Peer, reason: GossipReason) -> None:
         """Say what was dropped or held against a peer."""
-        self._actions.append(Report(peer.id, reason))
-
-    def take_actions(self) -> list[Action]:
-        """What came together since the last call."""
-        actions, self._actions = self._actions, []
-        return actions
+        self.actions.append(Report(peer.id, reason))

@@ -6,15 +6,17 @@ from typing import final
 from .gossip_cache import Seen, SeenCache
 from .gossip_message import Message
 from .gossip_peer import Peer
+from .gossip_rpc import Rpc
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Pending:
-    """A message, who sent it first, and what is known of its id."""
+    """A message, who sent it first, what is known of its id, and the RPC that would send it on."""
 
     message: Message
     sender: Peer
     seen: Seen
+    rpc: Rpc
 
 
 @final

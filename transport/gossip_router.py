@@ -11,7 +11,7 @@ give equal outputs.
 """
 
 from collections.abc import Collection
-from typing import assert_never, final
+from typing import Final, assert_never, final
 
 from latticework.wire import MalformedError, Rng
 from latticework.wire.signing import Ed25519Signer
@@ -49,6 +49,8 @@ from .gossip_rpc import Rpc, decode_rpc
 from .peer_id import PeerId
 from .signed_envelope import open_peer_record
 
+_NOBODY: Final[frozenset[PeerId]] = frozenset()
+
 
 @final
 class GossipRouter:
@@ -70,7 +72,7 @@ class GossipRouter:
         message_id: MessageIdOf | None = None,
     ) -> None:
         id_of = message_id or (content_hash if signer is None else author_and_seqno)
-        self._direct = frozenset(direct)
+        self._direct = frozenset(direct) if direct else _NOBODY
         self._state = GossipState(own, params, Chance(rng), has_direct=bool(direct))
         self._mesh = Mesh(self._state)
         self._flow = MessageFlow(self._state, signer, first_seqno, id_of, self._mesh.fanout)
@@ -86,8 +88,8 @@ class GossipRouter:
     def handle(self, event: Event, now_us: int) -> list[Action]:
         """What `event` leads to; never raises for anything a peer sent."""
         match event:
-            case RpcReceived(peer_id, rpc):
-                self._rpc_received(peer_id, rpc, now_us)
+            case RpcReceived():
+                self._rpc_received(event, now_us)
             case ValidationResult(message_id, verdict):
                 self._flow.validated(message_id, verdict, now_us)
             case TimerFired(TimerKey.HEARTBEAT):
@@ -110,7 +112,12 @@ class GossipRouter:
                 self._state.scores.set_app_score(peer_id, value)
             case _:
                 assert_never(event)
-        return self._state.take_actions()
+        state = self._state
+        actions = state.actions
+        if actions:
+            state.actions = []
+            return actions
+        return []
 
     # What can be asked
 
@@ -118,6 +125,11 @@ class GossipRouter:
     def subscriptions(self) -> tuple[str, ...]:
         """Topics that we are subscribed to."""
         return tuple(self._state.mesh)
+
+    @property
+    def duplicates(self) -> int:
+        """Messages that came although we had them."""
+        return self._flow.duplicates
 
     def mesh(self, topic: str) -> tuple[PeerId, ...]:
         """Whom messages of `topic` are forwarded to."""
@@ -174,7 +186,7 @@ class GossipRouter:
     def _leave(self, peer: Peer, topic: str) -> None:
         if topic not in peer.topics:
             return
-        del peer.topics[topic]
+        peer.unsubscribe(topic)
         subscribers = self._state.topics[topic]
         del subscribers[peer]
         if not subscribers:
@@ -223,24 +235,30 @@ class GossipRouter:
 
     # RPCs
 
-    def _rpc_received(self, peer_id: PeerId, rpc: bytes | Rpc, now_us: int) -> None:
-        peer = self._state.peers.get(peer_id)
-        if peer is None or self._state.check_graylist(peer):
+    def _rpc_received(self, event: RpcReceived, now_us: int) -> None:
+        state, rpc = self._state, event.rpc
+        peer = state.peers.get(event.peer)
+        if peer is None:
+            return
+        stats = peer.stats
+        # Nearly always the score is known and good, so the check is made here: this is done for each RPC.
+        bad = stats.changed or stats.cached < state.graylist or peer.graylisted
+        if bad and state.check_graylist(peer):
             return
         if isinstance(rpc, bytes):
             try:
-                rpc = decode_rpc(rpc, self._state.params.bounds)
+                rpc = decode_rpc(rpc, state.params.bounds)
             except MalformedError:
-                self._state.scores.penalise(peer.stats)
-                self._state.act(Disconnect(peer_id, GossipReason.MALFORMED))
+                state.scores.penalise(peer.stats)
+                state.act(Disconnect(event.peer, GossipReason.MALFORMED))
                 return
         if rpc.subscriptions:
             self._subscriptions(peer, rpc)
         for message in rpc.messages:
-            self._flow.receive(peer, message, now_us)
+            self._flow.receive(peer, message, rpc, now_us)
             if peer.graylisted:
                 return
-        if rpc.has_control:
+        if rpc.ihave or rpc.iwant or rpc.graft or rpc.prune or rpc.idontwant:
             self._control(peer, rpc, now_us)
 
     def _subscriptions(self, peer: Peer, rpc: Rpc) -> None:
@@ -252,7 +270,7 @@ class GossipRouter:
                 self._state.report(peer, GossipReason.TOO_MANY_TOPICS)
                 return
             else:
-                peer.topics[topic] = None
+                peer.subscribe(topic)
                 self._state.topics.setdefault(topic, {})[peer] = None
 
     def _control(self, peer: Peer, rpc: Rpc, now_us: int) -> None:

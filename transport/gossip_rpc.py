@@ -79,6 +79,11 @@ class Rpc:
         """True if there is more than messages and subscriptions."""
         return bool(self.ihave or self.iwant or self.graft or self.prune or self.idontwant)
 
+    @property
+    def is_bare(self) -> bool:
+        """True if there is one message and nothing else."""
+        return len(self.messages) == 1 and not self.subscriptions and not self.has_control
+
     def _encode_rest(self) -> bytes:
         rpc = pb.RPC()
         for topic, subscribe in self.subscriptions:

@@ -7,7 +7,7 @@ asked for after something changed, so a message costs a few counters.
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 from .gossip_params import ScoreParams, TopicScoreParams
@@ -21,6 +21,7 @@ _SITE_PREFIX_BITS = 64
 class TopicStats:
     """One peer in one topic; counters decay, `graft_us` is valid while in the mesh."""
 
+    topic: str
     params: TopicScoreParams
     in_mesh: bool = False
     graft_us: int = 0
@@ -88,9 +89,12 @@ class TopicStats:
 
 @dataclass(slots=True, eq=False)
 class PeerStats:
-    """One peer; `cached` is its score unless `changed`, and nothing of it is to decay unless `fading`."""
+    """One peer; `cached` is its score unless `changed`, and nothing of it is to decay unless `fading`.
 
-    topics: dict[str, TopicStats] = field(default_factory=dict[str, TopicStats])
+    `topics` are few: only those that we are subscribed to ourselves.
+    """
+
+    topics: tuple[TopicStats, ...] = ()
     ips: tuple[str, ...] = ()
     app_score: float = 0
     penalty: float = 0
@@ -143,7 +147,7 @@ class Scores:
         if self.score(stats) > 0:
             self._leave_ips(peer, stats)
             return
-        for topic in stats.topics.values():
+        for topic in stats.topics:
             topic.first_deliveries = 0
             if topic.in_mesh:
                 topic.leave_mesh()
@@ -163,11 +167,12 @@ class Scores:
     def _compute(self, stats: PeerStats) -> float:
         params = self._params
         score = 0.0
-        for topic in stats.topics.values():
+        for topic in stats.topics:
             score += topic.score()
         if params.topic_score_cap:
             score = min(score, params.topic_score_cap)
-        score += stats.app_score * params.app_specific_weight
+        if stats.app_score:
+            score += stats.app_score * params.app_specific_weight
         for ip in stats.ips:
             surplus = len(self._by_ip[ip]) - params.ip_colocation_factor_threshold
             if surplus > 0:
@@ -203,10 +208,10 @@ class Scores:
 
     def prune(self, stats: PeerStats, topic: str) -> None:
         """The peer is in the mesh of `topic` no more."""
-        entry = stats.topics.get(topic)
-        if entry is not None and entry.in_mesh:
-            entry.leave_mesh()
-            stats.touch()
+        for entry in stats.topics:
+            if entry.topic == topic and entry.in_mesh:
+                entry.leave_mesh()
+                stats.touch()
 
     def first_delivery(self, stats: PeerStats, topic: str) -> None:
         """The peer sent us a valid message before anybody else did (P2, P3)."""
@@ -241,7 +246,7 @@ class Scores:
         for stats in self._connected.values():
             if stats.fading:
                 stats.fading = False
-                for entry in stats.topics.values():
+                for entry in stats.topics:
                     if entry.decay(now_us, intervals, params.decay_to_zero):
                         stats.touch()
                 if stats.penalty:
@@ -256,11 +261,14 @@ class Scores:
             self._leave_ips(oldest, retained.stats)
 
     def _topic(self, stats: PeerStats, topic: str) -> TopicStats | None:
-        entry = stats.topics.get(topic)
-        if entry is None:
-            params = self._params.of_topic(topic)
-            if params is not None:
-                entry = stats.topics[topic] = TopicStats(params)
+        for entry in stats.topics:
+            if entry.topic == topic:
+                return entry
+        params = self._params.of_topic(topic)
+        if params is None:
+            return None
+        entry = TopicStats(topic, params)
+        stats.topics += (entry,)
         return entry
 
     def _leave_ips(self, peer: PeerId, stats: PeerStats) -> None:

@@ -38,8 +38,8 @@ SEAL_SLACK_BYTES: Final = 96
 """What `ports.RecordSession.seal_into` wants beyond the plaintext: 40 for ours, 72 for a Noise batch."""
 READ_AHEAD_BYTES: Final = 32 * 1024
 """Read beyond the current record so that many small ones share a system call; chosen here."""
-IDLE_READ_BYTES: Final = 512
-"""What an idle connection keeps of its own; a buffer is leased when more arrives."""
+IDLE_READ_BYTES: Final = 1024
+"""What an idle connection keeps of its own, enough for one gossiped entry; a buffer is leased when more arrives."""
 IDLE_RELEASE_US: Final = 1_000_000
 """A leased read buffer goes back to the pool after so long without a byte; chosen here."""
 POOL_IDLE_BUFFERS: Final = 32

@@ -1,6 +1,6 @@
 """Records on a byte stream: the driver that reads, opens, seals and writes them with as few copies and waits as it can.
 
-At rest a reader waits with a buffer of 512 bytes of its own; a leased one is taken when a record does not fit and given
+At rest a reader waits with a buffer of 1 KiB of its own; a leased one is taken when a record does not fit and given
 back after a second of silence. A record longer than the channel's read-ahead is read to its end and one header beyond,
 so that the next one's length is known and nothing large is ever moved; shorter ones are read several at a time.
 """

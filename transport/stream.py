@@ -114,6 +114,16 @@ class Stream:
         """Send `data`; it may be reused when this returns. After cancellation an unknown prefix was sent."""
         await self.send_buffers((data,))
 
+    def send_nowait(self, data: bytes) -> bool:
+        """Queue a small write without waiting; False, and nothing queued, where `send_all` would wait or raise."""
+        core = self._core
+        blocked = core.failure is not None or self._writing or self._write_closed
+        if blocked or len(data) > SMALL_WRITE_BYTES or core.queued + len(data) > QUEUED_WRITE_BYTES:
+            return False
+        core.queued += len(data)
+        core.submit(Write(core.number, (memoryview(data),)))
+        return True
+
     async def send_buffers(self, buffers: Sequence[Buffer]) -> None:
         """Send all `buffers` as if they were one."""
         await trio.lowlevel.checkpoint_if_cancelled()

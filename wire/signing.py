@@ -9,6 +9,8 @@ The composite is `id-MLDSA65-Ed25519-SHA512` of draft-ietf-lamps-pq-composite-si
 """
 
 import hashlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import final
 
 from cryptography.exceptions import InvalidSignature
@@ -27,11 +29,11 @@ _PREFIX = b"CompositeAlgorithmSignatures2025"
 _COMPOSITE_LABEL = b"COMPSIG-MLDSA65-Ed25519-SHA512"
 
 
-def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
-    """True if the 64-byte `signature` of `message` verifies under the 32-byte `public` in libsodium.
+type Verifier = Callable[[bytes, bytes, bytes], bool]
+"""(public key, message, signature) to whether it verifies."""
 
-    Small-order keys and non-canonical scalars are refused by libsodium itself.
-    """
+
+def _by_libsodium(public: bytes, message: bytes, signature: bytes) -> bool:
     if len(public) != ED25519_PUBLIC_BYTES or len(signature) != ED25519_SIGNATURE_BYTES:
         return False
     try:
@@ -39,6 +41,31 @@ def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
     except BadSignatureError:
         return False
     return True
+
+
+_verifier: Verifier = _by_libsodium
+
+
+def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
+    """True if the 64-byte `signature` of `message` verifies under the 32-byte `public` in libsodium.
+
+    Small-order keys and non-canonical scalars are refused by libsodium itself.
+    """
+    return _verifier(public, message, signature)
+
+
+@contextmanager
+def verifying_through(wrap: Callable[[Verifier], Verifier]) -> Generator[None]:
+    """Inside, every verification of this process goes through `wrap(libsodium)`.
+
+    For a simulation, whose thousand nodes verify the same signature: it may remember answers, never make them up.
+    """
+    global _verifier  # noqa: PLW0603  # one verifier for the process is what this module promises
+    before, _verifier = _verifier, wrap(_by_libsodium)
+    try:
+        yield
+    finally:
+        _verifier = before
 
 
 @final

@@ -1,10 +1,17 @@
-"""`lattice`: the command line."""
+"""`lattice`: the command line.
+
+Other packages add commands of their own through the entry-point group `latticework.commands`: a module
+with `TITLE`, `configure(parser)` and `run(options)`. It is looked for, and loaded, only when a command is asked for
+that is not one of ours, or when help is, so that nobody else waits for it.
+"""
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import pairwise
+from typing import Protocol, cast
 
 from latticework.wire import LatticeError, LocalError, StoreError
 
@@ -16,7 +23,7 @@ _EPILOG = (
     "Exit codes: 0 ok, 1 error, 2 usage, 3 partial, 10 no node, 11 locked, 12 bad credential,"
     " 20 unreachable, 21 quota, 22 integrity, 23 conflict, 130 interrupted."
 )
-
+_FOREIGN = "latticework.commands"
 
 _MODULES = {
     "init": "lifecycle",
@@ -30,9 +37,20 @@ _MODULES = {
 }
 
 
+class _Foreign(Protocol):
+    """What an entry point of the group leads to."""
+
+    TITLE: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, options: argparse.Namespace) -> int: ...
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser(_asked(words)).parse_args(words)
     as_json: bool = options.json
     try:
         return int(_dispatch(options))
@@ -47,10 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_ERROR
 
 
+def _asked(words: Sequence[str]) -> str:
+    """The command, before anything is known about it; empty if there is none."""
+    plain = (word for before, word in pairwise(("", *words)) if before != "--home" and not word.startswith("-"))
+    return next(plain, "")
+
+
 def _dispatch(options: argparse.Namespace) -> int:
     # A command imports what it needs.
     name = _MODULES.get(options.command, "talk")
-    run: Callable[[argparse.Namespace], int] = import_module(f"latticework.node.cli.{name}").run
+    run: Callable[[argparse.Namespace], int] = (
+        options.foreign if "foreign" in options else import_module(f"latticework.node.cli.{name}").run
+    )
     return run(options)
 
 
@@ -79,7 +105,8 @@ def _fail(code: str, message: str, exit_code: int, *, as_json: bool) -> int:
     return exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: str = "") -> argparse.ArgumentParser:
+    """With the commands of other packages, unless `asked` is one of ours."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
     common.add_argument("--home", default=argparse.SUPPRESS, metavar="DIR", help="the node's home (or LATTICE_HOME)")
@@ -126,7 +153,19 @@ def _parser() -> argparse.ArgumentParser:
     _history_parsers(command)
     _document_parsers(command("doc", "documents that devices edit together"), common)
     _space_parsers(command("space", "spaces: what your devices share"), common)
+    if asked not in commands.choices:
+        _foreign_parsers(command)
     return parser
+
+
+def _foreign_parsers(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    from importlib.metadata import entry_points  # noqa: PLC0415  # looks through every installed distribution
+
+    for point in sorted(entry_points(group=_FOREIGN)):
+        module = cast("_Foreign", point.load())
+        parser = command(point.name, module.TITLE)
+        module.configure(parser)
+        parser.set_defaults(foreign=module.run)
 
 
 def _document_parsers(doc: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:

@@ -121,7 +121,7 @@ class _Plan:
             chain.append(old)
             old = self._targets[old]
         if old in chain:
-            chain[chain.index(old)] = self._park(old)
+            chain[chain.index(old)] = self._park(old, old)
         return chain
 
     def _clear_the_way(self, waiting: Sequence[bytes]) -> bool:
@@ -129,8 +129,13 @@ class _Plan:
         for old in waiting:
             for obstacle in (self._targets[old], *ancestors(self._targets[old])):
                 if obstacle in self._targets and obstacle not in self._parked:
-                    self._park(obstacle)
+                    self._park(obstacle, obstacle)
                     return True
+            target = self._targets[old]
+            if old.startswith(target + b"/") and target not in self._targets:
+                # It is to take the place of the directory that it stands in, which can go only once it is empty.
+                self._park(old, target)
+                return True
         return False
 
     def _pending(self, kind: str) -> list[bytes]:
@@ -161,9 +166,9 @@ class _Plan:
             return False
         return new in ledger.rows and not ledger.in_step(new)
 
-    def _park(self, old: bytes) -> bytes:
+    def _park(self, old: bytes, beside: bytes) -> bytes:
         number = 0
-        while (aside := conflict_path(old, "moving", number << 32, None)) in self._rows:
+        while (aside := conflict_path(beside, "moving", number << 32, None)) in self._rows:
             number += 1
         self._step(old, aside)
         self._parked.add(aside)

@@ -35,7 +35,7 @@ from latticework.node.folders.serve import ChunkSource
 from latticework.node.folders.watch import NoWatcher
 from latticework.node.memory_store import MemoryStore
 from latticework.node.space import Space
-from latticework.node.space_ports import SpaceIdentity
+from latticework.node.space_ports import Origin, SpaceIdentity
 from latticework.node.store import Incoming
 from latticework.simnet import InlineThreads, KeyedRng
 from latticework.simnet.providers import ModelKem, ModelSignatures
@@ -171,7 +171,7 @@ class Side:
         if self._engine is not None:
             self._engine.ledger.tree_changed(sorted(changes.paths))
 
-    def admitted(self, entries: Sequence[Entry], *, own: bool) -> None: ...
+    def admitted(self, entries: Sequence[Entry], origin: Origin) -> None: ...
 
     def convicted(self, conviction: Conviction) -> None: ...
 

@@ -397,6 +397,32 @@ async def random_rounds(world: World, rounds: int, editor_of: type[Editor]) -> N
                 assert side.ledger.rows == side.store.rows()
 
 
+async def test_a_file_takes_the_place_of_the_directory_that_it_stands_in(world: World) -> None:
+    alpha, beta = world.sides
+    (alpha.folder / "a/b").mkdir(parents=True)
+    (alpha.folder / "a/b/f").write_text("content")
+    await world.in_step()
+    (beta.folder / "a/b/f").rename(beta.folder / "f")
+    (beta.folder / "a/b").rmdir()
+    (beta.folder / "f").rename(beta.folder / "a/b")
+    await world.in_step()
+    assert alpha.files() == beta.files() == {"a/b": "content"}
+    assert not alpha.ledger.pending
+
+
+async def test_a_directory_takes_the_place_of_the_one_that_it_stands_in(world: World) -> None:
+    alpha, beta = world.sides
+    (alpha.folder / "a/b").mkdir(parents=True)
+    (alpha.folder / "a/b/f").write_text("content")
+    await world.in_step()
+    (beta.folder / "a/b").rename(beta.folder / "b")
+    (beta.folder / "a").rmdir()
+    (beta.folder / "b").rename(beta.folder / "a")
+    await world.in_step()
+    assert alpha.files() == beta.files() == {"a/f": "content"}
+    assert not alpha.ledger.pending
+
+
 async def test_random_edits_and_renames_converge_and_lose_nothing(world: World) -> None:
     await random_rounds(world, 12, Editor)
 

@@ -187,7 +187,7 @@ def test_a_checkpoint_whose_state_could_not_be_kept_is_told_all_the_same() -> No
         told: list[Entry] = []
         runner = scene.honest.runners[scene.space.id]
         admitted = runner.admitted
-        runner.admitted = lambda entries, *, own: (told.extend(entries), admitted(entries, own=own))[1]  # type: ignore[method-assign]
+        runner.admitted = lambda entries, origin: (told.extend(entries), admitted(entries, origin))[1]  # type: ignore[method-assign]
 
         def full(base: Base) -> None:
             raise StoreError("the disk is full")

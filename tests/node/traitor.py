@@ -14,7 +14,7 @@ from latticework.handshake.epochs import SpaceKeys
 from latticework.node.account import space_of
 from latticework.node.identity import open_identity
 from latticework.node.space import Space
-from latticework.node.space_ports import SpaceIdentity
+from latticework.node.space_ports import Origin, SpaceIdentity
 from latticework.node.sqlite_store import SqliteStore
 from latticework.node.state import NodeState, StateFile
 from latticework.node.store import Incoming
@@ -35,7 +35,7 @@ class _Nobody:
     """A listener that hears nothing."""
 
     def changed(self, changes: Changes) -> None: ...
-    def admitted(self, entries: Sequence[Entry], *, own: bool) -> None: ...
+    def admitted(self, entries: Sequence[Entry], origin: Origin) -> None: ...
     def convicted(self, conviction: Conviction) -> None: ...
     def missing(self, ids: Sequence[EntryId], sender: bytes) -> None: ...
 
