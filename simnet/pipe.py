@@ -5,7 +5,7 @@ the reader closed, the writer fails as soon as the news has travelled. When the 
 that had arrived can still be read, those on their way are lost.
 """
 
-from collections.abc import Buffer
+from collections.abc import Buffer, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -15,6 +15,7 @@ import trio
 from latticework.transport import ConnectionLostError
 
 from .clock import VirtualClock
+from .cpu import Cpu
 from .link import Lane
 from .transcript import Frame, FrameHook
 
@@ -24,17 +25,23 @@ _FRAMES_PER_WINDOW = 4
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a pipe sends through."""
+    """What a pipe sends through: from `source` to `destination` (multiaddr text), between the processors of two hosts.
+
+    `passes` says whether anything gets through now.
+    """
 
     clock: VirtualClock
     lane: Lane
     source: str
     destination: str
     hook: FrameHook | None
+    passes: Callable[[], bool]
+    near: Cpu
+    far: Cpu
 
     def transmit(self, data: bytes) -> int:
         """Tell the hook; when `data` arrives."""
-        now_us = self.clock.monotonic_us()
+        now_us = max(self.clock.monotonic_us(), self.near.free_us)
         if self.hook is not None:
             self.hook(Frame(now_us, self.source, self.destination, data))
         return self.lane.arrival_us(now_us, len(data))
@@ -53,6 +60,8 @@ class Pipe:
         self._lost = False
         self._reader_closed = False
         self._writer_closed = False
+        self._held: list[bytes | Callable[[], None]] = []
+        self._heard_us = 0
         self._readers = trio.lowlevel.ParkingLot()
         self._writers = trio.lowlevel.ParkingLot()
 
@@ -84,17 +93,28 @@ class Pipe:
         self._reader_closed = True
         self._readers.unpark_all()
 
-    def close_writer(self) -> int:
-        """The writer is gone: the reader sees the end after all that was sent; at what time."""
+    def close_writer(self, on_arrival: Callable[[], None]) -> None:
+        """The writer is gone: the reader sees the end after all that was sent; `on_arrival` is called then."""
         self._writer_closed = True
         self._writers.unpark_all()
-        arrival_us = self._route.transmit(b"")
-        self._route.clock.schedule(arrival_us, self._arrive_end)
-        return arrival_us
+
+        def end() -> None:
+            self._arrive_end()
+            on_arrival()
+
+        self._pass_on(end)
+
+    def release(self) -> None:
+        """What was held back goes on, if it may."""
+        if self._held and self._route.passes():
+            held, self._held = self._held, []
+            for item in held:
+                self._transmit(item)
 
     def lose(self) -> None:
         """Nothing gets through any more."""
         self._lost = True
+        self._held.clear()
         self._readers.unpark_all()
         self._writers.unpark_all()
 
@@ -104,9 +124,29 @@ class Pipe:
 
     def _send_frame(self, data: bytes) -> None:
         self._in_flight_bytes += len(data)
-        self._route.clock.schedule(self._route.transmit(data), partial(self._arrive, data))
+        self._pass_on(data)
 
-    def _arrive(self, data: bytes) -> None:
+    def _pass_on(self, item: bytes | Callable[[], None]) -> None:
+        if self._held or not self._route.passes():
+            self._held.append(item)
+        else:
+            self._transmit(item)
+
+    def _transmit(self, item: bytes | Callable[[], None]) -> None:
+        route = self._route
+        data = item if isinstance(item, bytes) else b""
+        route.clock.schedule(route.transmit(data), partial(self._arrive, item))
+
+    def _arrive(self, item: bytes | Callable[[], None]) -> None:
+        clock, free_us = self._route.clock, max(self._route.far.free_us, self._heard_us)
+        hear = partial(self._hear, item) if isinstance(item, bytes) else item
+        if free_us > clock.monotonic_us():
+            self._heard_us = free_us
+            clock.schedule(free_us, hear)
+        else:
+            hear()
+
+    def _hear(self, data: bytes) -> None:
         if not self._lost:
             self._arrived += data
             self._readers.unpark_all()

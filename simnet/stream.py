@@ -8,7 +8,6 @@ import trio
 
 from latticework.transport import ConnectionLostError, Multiaddr
 
-from .clock import VirtualClock
 from .pipe import Pipe, Route
 
 
@@ -19,11 +18,10 @@ class SimStream:
     An end that was closed here answers as one that was lost: `ConnectionLostError`.
     """
 
-    def __init__(self, remote: Multiaddr, incoming: Pipe, outgoing: Pipe, clock: VirtualClock) -> None:
+    def __init__(self, remote: Multiaddr, incoming: Pipe, outgoing: Pipe) -> None:
         self._remote = remote
         self._incoming = incoming
         self._outgoing = outgoing
-        self._clock = clock
         self._busy: set[str] = set()
         self._closed = False
 
@@ -34,13 +32,13 @@ class SimStream:
     async def send_all(self, data: Buffer) -> None:
         """Returns when everything is on its way or in the other end's buffer."""
         with _Busy(self._busy, "send"):
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint_if_cancelled()
             self._check_open()
             await self._outgoing.send_all(data)
 
     async def receive_into(self, buffer: memoryview) -> int:
         with _Busy(self._busy, "receive"):
-            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint_if_cancelled()
             self._check_open()
             return await self._incoming.receive_into(buffer)
 
@@ -55,9 +53,8 @@ class SimStream:
             return
         self._closed = True
         self._incoming.close_reader()
-        arrival_us = self._outgoing.close_writer()
         # News of this travels with the end of the stream: only then does the other end's writer fail.
-        self._clock.schedule(arrival_us, self._incoming.lose)
+        self._outgoing.close_writer(self._incoming.lose)
 
     @property
     def closed(self) -> bool:
@@ -103,6 +100,16 @@ class Connection:
     def closed(self) -> bool:
         return self.near.closed and self.far.closed
 
+    @property
+    def stands(self) -> bool:
+        """Whether neither end was closed."""
+        return not self.near.closed and not self.far.closed
+
+    def release(self) -> None:
+        """What was held back goes on, if it may."""
+        for pipe in self.pipes:
+            pipe.release()
+
     def lose(self) -> None:
         """Both ends fail now."""
         for pipe in self.pipes:
@@ -114,7 +121,7 @@ def connect(near: End, far: End) -> Connection:
     there = Pipe(near.route)
     back = Pipe(far.route)
     return Connection(
-        near=SimStream(far.address, back, there, near.route.clock),
-        far=SimStream(near.address, there, back, near.route.clock),
+        near=SimStream(far.address, back, there),
+        far=SimStream(near.address, there, back),
         pipes=(there, back),
     )

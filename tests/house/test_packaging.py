@@ -67,7 +67,7 @@ def test_the_wheel_holds_the_tree_and_nothing_else(tmp_path: Path) -> None:
     expected = {
         f"latticework/{path.relative_to(ROOT).as_posix()}"
         for folder in FOLDERS
-        for pattern in ("*.py", "py.typed", "*.pyi")
+        for pattern in ("*.py", "py.typed", "*.pyi", "*.toml")
         for path in (ROOT / folder).rglob(pattern)
     }
     assert inside == expected

@@ -1,0 +1,1 @@
+"""Tier C: the protocol machines themselves, called directly by a scheduler, without tasks, codecs or streams."""

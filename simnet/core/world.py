@@ -1,0 +1,50 @@
+"""What a run of tier C asks of a protocol's nodes, whichever protocol it is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ..result import Deliveries
+from .connections import Connections
+from .links import MessageLinks
+from .scheduler import BucketScheduler
+
+
+class World(Protocol):
+    """All nodes of a run, by number; they are connected through `connections`."""
+
+    @property
+    def scheduler(self) -> BucketScheduler: ...
+    @property
+    def links(self) -> MessageLinks: ...
+    @property
+    def connections(self) -> Connections: ...
+    @property
+    def deliveries(self) -> Deliveries: ...
+
+    def start(self, number: int) -> None:
+        """The node comes up and knows nobody."""
+        ...
+
+    def stop(self, number: int, noticed_us: int = 0) -> None:
+        """The node goes down; the others notice so long after the word would have reached them."""
+        ...
+
+    def publish(self, number: int, size_bytes: int) -> None:
+        """A node sends a new message of so many bytes."""
+        ...
+
+    def parts(self, among: Sequence[int]) -> int:
+        """Into how many parts the mesh of these nodes falls."""
+        ...
+
+    def duplicates(self, number: int) -> int:
+        """Copies of messages that came to the node beside the first ones."""
+        ...
+
+    def sent(self, number: int) -> tuple[int, int]:
+        """Bytes and frames that the node sent."""
+        ...
+
+    def counters(self) -> Mapping[str, int]:
+        """Figures of the protocol by name."""
+        ...

@@ -1,0 +1,1 @@
+"""Tier F: whole nodes, `node/app.py` unchanged, on virtual time."""

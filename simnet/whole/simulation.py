@@ -1,0 +1,295 @@
+"""A run of whole nodes: `node/app.py` unchanged, by the hundred, on virtual time.
+
+`Simulation` is what a script steers: `sim.at`, `sim.when`, `sim.net`, `sim.node(7).crash(lose_disk=True)`. Everything
+happens in one trio run that this module owns; loads and faults of the scenario are tasks of it.
+"""
+
+import gc
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, final
+
+import trio
+
+from latticework.node.space import Space
+from latticework.transport import GossipRouter, Router
+from latticework.wire import LocalError, SpaceId
+
+from ..clock import VirtualClock
+from ..crypto import computing, providers
+from ..guard import guarded
+from ..network import SimNetwork
+from ..progress import Progress, ProgressHook
+from ..result import Timeline
+from ..rng import KeyedRng
+from ..scenario import HONEST, Scenario
+from ..scheduler import run
+from ..topology import Partition
+from ..transcript import Transcript
+from .fleet import Fleet, Member
+from .record import Record
+
+_SAMPLE_S: Final = 1.0
+
+type Script = Callable[["Simulation"], None]
+
+
+def _as_it_is(number: int, router: GossipRouter) -> Router:
+    del number
+    return router
+
+
+type RouterWrapper = Callable[["Simulation", int, GossipRouter], Router]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run stood at its end: honest nodes that were up, with their state roots; figures of every node."""
+
+    honest: tuple[Member, ...]
+    roots: tuple[bytes | None, ...]
+    degree: tuple[int, ...]
+    duplicates: tuple[int, ...]
+
+
+@final
+class NodeHandle:
+    """What a script may do to one node."""
+
+    def __init__(self, simulation: "Simulation", member: Member) -> None:
+        self._simulation = simulation
+        self.member: Final = member
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+        return self.member.node is not None
+
+    def crash(self, *, lose_disk: bool = False) -> None:
+        """Stop without a word to anybody; with `lose_disk` also without its entries, as far as `start` is concerned."""
+        self._simulation.stop(self.member, silently=True)
+        if lose_disk:
+            self.member.device.lose_disk()
+            self._simulation.record.forget(self.member.number)
+
+    def stop(self) -> None:
+        """Stop as `lattice down` does."""
+        self._simulation.stop(self.member, silently=False)
+
+    def start(self) -> None:
+        """Start again, if it is down."""
+        self._simulation.start(self.member)
+
+
+@final
+class Simulation:
+    """One run, before and while it goes on; made by `run_whole`."""
+
+    def __init__(
+        self, scenario: Scenario, seed: int, progress: ProgressHook, wrapper: RouterWrapper | None = None
+    ) -> None:
+        self.scenario: Final = scenario
+        self.clock: Final = VirtualClock()
+        self.rng: Final = KeyedRng(seed.to_bytes(8, "big", signed=True), "whole")
+        self.transcript: Final = Transcript()
+        self.record: Final = Record(self.clock, scenario.node_count)
+        self.timeline: Final = Timeline()
+        self._progress = progress
+        self.crypto: Final = providers(scenario.crypto)
+        observers = [self.record.observer(number) for number in range(scenario.node_count)]
+        wrap = _as_it_is if wrapper is None else partial(wrapper, self)
+        self.fleet: Final = Fleet(scenario, self.clock, self.rng, self.crypto, self.transcript, observers, wrap)
+        self._seed = seed.to_bytes(8, "big", signed=True)
+        self._nursery: trio.Nursery | None = None
+        self.counters: Final[Counter[str]] = Counter()
+        self._conditions: list[tuple[Callable[[], bool], Callable[[], None]]] = []
+        self.failures: Final[list[str]] = []
+        """Invariants that did not hold, in the order in which that was seen."""
+        self.lies_told_us: int | None = None
+        """When the first device told two histories of its log."""
+        self.convicted_us: Final[dict[int, int]] = {}
+        """When each honest node was first seen to hold a proof of it."""
+        self.ending = Ending((), (), (), ())
+        self._running = True
+
+    @property
+    def net(self) -> SimNetwork:
+        """The network: links, cuts, partitions."""
+        return self.fleet.network
+
+    @property
+    def space(self) -> SpaceId:
+        """The space that all nodes share."""
+        return self.fleet.account.space
+
+    @property
+    def end_us(self) -> int:
+        """When the run ends, in monotonic microseconds."""
+        return self.scenario.warmup_us + self.scenario.until_us
+
+    @property
+    def now_us(self) -> int:
+        """Microseconds since the run began."""
+        return self.clock.monotonic_us()
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """Every device, up or not."""
+        return self.fleet.members
+
+    @property
+    def honest_up(self) -> list[Member]:
+        """Devices that follow the protocol and run now."""
+        return [m for m in self.members if m.group.role == HONEST and m.node is not None]
+
+    def node(self, number: int) -> NodeHandle:
+        """One node, by its number in the scenario; raises LocalError if there is none."""
+        if not 0 <= number < len(self.members):
+            raise LocalError(f"there is no node {number}; there are {len(self.members)}")
+        return NodeHandle(self, self.members[number])
+
+    def at(self, at_us: int, action: Callable[[], None]) -> None:
+        """Do `action` at a time since the start of the run; it must not wait."""
+        self.clock.schedule(at_us, action)
+
+    def when(self, condition: Callable[[], bool], action: Callable[[], None]) -> None:
+        """Do `action` once, when `condition` first holds; it is looked at every second."""
+        self._conditions.append((condition, action))
+
+    def part(self, hosts: Sequence[str], *, one_way: bool = False) -> Partition:
+        """Begin a partition of these hosts (`Member.name`) from all others; `net.topology.join` ends it."""
+        return self.net.topology.part(hosts, one_way=one_way)
+
+    def play(self, tasks: Sequence[Callable[[], Awaitable[None]]], script: Script | None) -> None:
+        """Run to the end; `tasks` are the loads, faults and roles, which may last until they are cancelled."""
+
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                for member in self.members:
+                    if member.group.joins_at_us == 0:
+                        self.start(member)
+                    else:
+                        self.record.last_down_us[member.number] = 0
+                        nursery.start_soon(self._join_later, member)
+                for task in tasks:
+                    nursery.start_soon(task)
+                if script is not None:
+                    script(self)
+                nursery.start_soon(self._sample)
+                await trio.sleep(self.scenario.warmup_us / 1e6)
+                # What stands now stands to the end: looking at it again and again is most of the collector's work.
+                gc.freeze()
+                await trio.sleep_until(self.end_us / 1e6)
+                self.ending = self._finish()
+                self._running = False
+                nursery.cancel_scope.cancel()
+
+        try:
+            with guarded(), computing(self.scenario.crypto):
+                run(main, self._seed, self.clock)
+        finally:
+            gc.unfreeze()
+
+    def start(self, member: Member) -> None:
+        """Start a device that is down."""
+        if self._nursery is not None and member.life is None:
+            member.life = trio.CancelScope()
+            self._nursery.start_soon(self._live, member, member.life)
+
+    def stop(self, member: Member, *, silently: bool) -> None:
+        """Stop a device; `silently` lets no goodbye through."""
+        self.record.last_down_us[member.number] = self.now_us
+        if member.life is None:
+            return
+        if silently:
+            self.net.topology.silence(member.name)
+        member.life.cancel()
+
+    async def _live(self, member: Member, life: trio.CancelScope) -> None:
+        topology = self.net.topology
+        if topology.is_silent(member.name):
+            topology.revive(member.name)
+        member.ups += 1
+        try:
+            with life:
+                async with member.device.up(member.peers) as node:
+                    member.node = node
+                    await trio.sleep_forever()
+        finally:
+            member.node = member.life = None
+            if self._running:
+                self.record.last_down_us[member.number] = self.now_us
+            ended, member.changed = member.changed, trio.Event()
+            ended.set()
+
+    async def _join_later(self, member: Member) -> None:
+        await trio.sleep_until((self.scenario.warmup_us + member.group.joins_at_us) / 1e6)
+        self.start(member)
+
+    async def _sample(self) -> None:
+        while True:
+            await trio.sleep(_SAMPLE_S)
+            self._look()
+            for condition, action in list(self._conditions):
+                if condition():
+                    self._conditions.remove((condition, action))
+                    action()
+
+    def _look(self) -> None:
+        timeline, delivered = self.timeline, len(self.record.deliveries.node)
+        up = sum(member.node is not None for member in self.members)
+        honest = self.honest_up
+        timeline.time_us.append(self.now_us)
+        timeline.up.append(up)
+        timeline.parts.append(parts(honest))
+        timeline.delivered.append(delivered)
+        if self.lies_told_us is not None:
+            for member in honest:
+                space = self.space_of(member)
+                if space is not None and space.convictions:
+                    self.convicted_us.setdefault(member.number, self.now_us)
+        self._progress(Progress(self.now_us, self.end_us, delivered, up))
+        if self.record.twice and not self.failures:
+            self.failures.append("a message was delivered twice to one application")
+
+    def space_of(self, member: Member) -> Space | None:
+        """The shared space of a node, if it is up and its store is open."""
+        return None if member.node is None else member.node.spaces.get(self.space)
+
+    def _finish(self) -> Ending:
+        """What can only be seen while the nodes run."""
+        self._look()
+        self.record.is_up_at_end[:] = [member.node is not None for member in self.members]
+        for member in self.members:
+            if member.node is None:
+                self.record.last_down_us[member.number] = self.now_us
+        spaces = [self.space_of(member) for member in self.honest_up]
+        nodes = [member.node for member in self.members]
+        return Ending(
+            honest=tuple(self.honest_up),
+            roots=tuple(None if space is None else space.replica.state_root() for space in spaces),
+            degree=tuple(0 if node is None else len(node.peers.links) for node in nodes),
+            duplicates=tuple(0 if node is None else node.gossip.router.duplicates for node in nodes),
+        )
+
+
+def parts(members: Sequence[Member]) -> int:
+    """Into how many parts the links between these devices fall (union-find)."""
+    number = {member.node.device: at for at, member in enumerate(members) if member.node is not None}
+    above = list(range(len(members)))
+
+    def root(at: int) -> int:
+        while above[at] != at:
+            above[at] = at = above[above[at]]
+        return at
+
+    for at, member in enumerate(members):
+        if member.node is None:
+            continue
+        for device in member.node.peers.links:
+            if device in number:
+                above[root(at)] = root(number[device])
+    return sum(root(at) == at for at in range(len(members)))
