@@ -16,7 +16,7 @@ from .rng import KeyedRng
 from .trio_private import deterministic_scheduling
 
 
-def run[T](main: Callable[[], Awaitable[T]], seed: bytes, clock: VirtualClock | None = None) -> T:
+def play[T](main: Callable[[], Awaitable[T]], seed: bytes, clock: VirtualClock | None = None) -> T:
     """Run `main` to its end under virtual time and return its result; trio's own state is restored afterwards.
 
     Pass `clock` to share it with what `main` builds; a clock serves one run.

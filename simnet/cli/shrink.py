@@ -14,7 +14,7 @@ from ..result import Result
 from ..running import run as run_scenario
 from ..scenario import Scenario
 from ..scenario_file import write_scenario
-from ..shrink import Shrunk, shrink
+from ..shrinking import Shrunk, shrink
 from .chosen import chosen_scenario, usage_errors
 from .report import ProgressLine
 

@@ -94,6 +94,15 @@ class GossipLog:
         """
         return self._settled.get(self.id_of(rpc.messages[0])) if rpc.is_bare else None
 
+    def offered_in(self, rpc: Rpc) -> list[bytearray] | None:
+        """The same for each message that an RPC of nothing but IHAVE offers; None for others, and of unknown ids."""
+        if rpc.messages or rpc.subscriptions or rpc.iwant or rpc.graft or rpc.prune or rpc.idontwant:
+            return None
+        try:
+            return [self._settled[message_id] for _, ids in rpc.ihave for message_id in ids]
+        except KeyError:
+            return None
+
     def settle(self, message_id: bytes, node: int) -> None:
         """The node's router has accepted the message, or sent it."""
         rows = self._settled.get(message_id)

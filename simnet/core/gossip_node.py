@@ -39,6 +39,8 @@ _HEARTBEAT: Final = TimerFired(TimerKey.HEARTBEAT)
 
 type _Copy = tuple[RpcReceived, bytearray]
 """A message by itself, and the nodes at which one more copy of it changes nothing."""
+type _Offer = tuple[RpcReceived, list[bytearray]]
+"""An IHAVE by itself, and of each message the nodes at which a copy of it would change nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +72,22 @@ class Air:
         node = self.nodes[number]
         if self.connections.up[number]:
             self.log.copies[number] += 1
+            node.handle(event, now_us)
+
+    def hear_offer(self, now_us: int, target: int, offer: _Offer) -> None:
+        """An IHAVE of a node without a role arrives; it changes nothing where all that it offers is settled.
+
+        The router would count it, against a bound on IHAVE per heartbeat that nodes without a role keep.
+        """
+        number = target & NUMBER_MASK
+        event, offered = offer
+        for settled in offered:
+            if not settled[number]:
+                break
+        else:
+            return
+        node = self.nodes[number]
+        if self.connections.up[number]:
             node.handle(event, now_us)
 
 
@@ -172,10 +190,12 @@ class GossipNode:
             targets = air.links.on_their_way(self.number, targets, size, now_us)
             if air.links.down:
                 targets = self._divert(targets, event, settled, size, now_us)
-        if settled is None:
-            air.scheduler.post_each(targets, air.hear, event)
-        else:
+        if settled is not None:
             air.scheduler.post_each(targets, air.hear_copy, (event, settled))
+        elif rpc.ihave and self.role is None and (offered := air.log.offered_in(rpc)):
+            air.scheduler.post_each(targets, air.hear_offer, (event, offered))
+        else:
+            air.scheduler.post_each(targets, air.hear, event)
 
     def _divert(
         self, targets: list[int], event: RpcReceived, settled: bytearray | None, size: int, now_us: int

@@ -19,7 +19,7 @@ from typing import Final, final
 
 from latticework.wire import LocalError, Rng
 
-from ..draws import ALWAYS, below, draw, key_from, threshold
+from ..draws import below, draw, key_from, threshold
 from ..regions import LIBP2P_REGIONS, Regions, read_regions
 from ..scenario import Group, Links
 from ..workload import Workload
@@ -75,8 +75,9 @@ class _Path:
 
     key: int
     latency_us: int
-    spread_us: int
-    """The most that jitter adds."""
+    spread: int
+    """Jitter adds less than so many microseconds."""
+    jitter_key: int
     count: int = 0
     last_us: int = 0
     in_burst: bool = False
@@ -207,14 +208,19 @@ class MessageLinks:
                 for target in targets
                 for at_us in self.arrivals_us(source, target & NUMBER_MASK, size, now_us)
             ]
-        # The same as below, for jitter alone: what the published runs of gossipsub have, a million times each.
+        # For jitter alone, which the published runs of gossipsub have: `arrivals_us` and `draw`, written out.
         found: list[int] = []
         paths, base = self._paths, source << NUMBER_BITS
         for target in targets:
             far = target & NUMBER_MASK
             path = paths.get(base | far) or self._open(source, far)
             path.count += 1
-            path.last_us = at_us = max(path.last_us, now_us + self._travel_us(path))
+            z = (path.jitter_key + path.count * 0x9E37_79B9_7F4A_7C15) & 0xFFFF_FFFF_FFFF_FFFF
+            z = ((z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9) & 0xFFFF_FFFF_FFFF_FFFF
+            z = ((z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB) & 0xFFFF_FFFF_FFFF_FFFF
+            at_us = now_us + path.latency_us + (path.spread * (z ^ (z >> 31)) >> 64)
+            at_us = max(at_us, path.last_us)
+            path.last_us = at_us
             found.append(at_us - now_us << NUMBER_BITS | far)
         return found
 
@@ -227,7 +233,7 @@ class MessageLinks:
 
     def _open(self, source: int, destination: int) -> _Path:
         key, latency_us = draw(draw(self._base, source), destination), self.latency_us(source, destination)
-        path = _Path(key, latency_us, int(latency_us * self._links.jitter))
+        path = _Path(key, latency_us, int(latency_us * self._links.jitter) + 1, key ^ _JITTER)
         self._paths[source << NUMBER_BITS | destination] = path
         return path
 
@@ -265,9 +271,7 @@ class MessageLinks:
         return below(path.key ^ purpose, path.count, bound + 1)
 
     def _travel_us(self, path: _Path) -> int:
-        if not path.spread_us:
-            return path.latency_us
-        return path.latency_us + (path.spread_us + 1) * draw(path.key ^ _JITTER, path.count) // ALWAYS
+        return path.latency_us + (path.spread * draw(path.jitter_key, path.count) >> 64 if path.spread > 1 else 0)
 
     def _in_order(self, path: _Path, leaves_us: int) -> int:
         path.last_us = max(path.last_us, leaves_us + self._travel_us(path))

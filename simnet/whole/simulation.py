@@ -25,7 +25,7 @@ from ..progress import Progress, ProgressHook
 from ..result import Timeline
 from ..rng import KeyedRng
 from ..scenario import HONEST, Scenario
-from ..scheduler import run
+from ..scheduler import play
 from ..topology import Partition
 from ..transcript import Transcript
 from .fleet import Fleet, Member
@@ -189,7 +189,7 @@ class Simulation:
 
         try:
             with guarded(), computing(self.scenario.crypto):
-                run(main, self._seed, self.clock)
+                play(main, self._seed, self.clock)
         finally:
             gc.unfreeze()
 

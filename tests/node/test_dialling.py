@@ -7,7 +7,7 @@ import trio
 
 from latticework.node.app import Node
 from latticework.node.params import MAX_DEVICE_CONNECTIONS, MAX_STRANGER_CONNECTIONS
-from latticework.simnet import KeyedRng, Link, SimDevice, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, Link, SimDevice, SimNetwork, VirtualClock, play
 from latticework.transport import Stream
 
 from ..simnet.two_nodes import pair
@@ -50,7 +50,7 @@ def test_devices_that_dial_each_other_at_once_keep_one_connection(seed: int, jit
                 await trio.sleep(2)
                 assert (connection_of(a), connection_of(b)) == first
 
-    run(main, b"both dial %d" % seed, clock)
+    play(main, b"both dial %d" % seed, clock)
 
 
 @pytest.mark.parametrize(("known", "at_most"), [(True, MAX_DEVICE_CONNECTIONS), (False, MAX_STRANGER_CONNECTIONS)])
@@ -82,7 +82,7 @@ def test_nobody_takes_all_connections_for_themselves(*, known: bool, at_most: in
             await linked(honest, 2)
             nursery.cancel_scope.cancel()
 
-    run(main, b"greedy", clock)
+    play(main, b"greedy", clock)
 
 
 async def linked(node: Node, count: int) -> None:

@@ -48,7 +48,7 @@ from latticework.node.spread import Spread, topic_of
 from latticework.node.sqlite_store import SqliteStore
 from latticework.node.store import Incoming
 from latticework.node.upkeep import adopt_base, check_state, say_checkpoint
-from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, play
 from latticework.transport import PeerId, Validate, Verdict
 from latticework.wire import DeviceId, EntryId, LocalError, LogId, PeerError, SpaceId, StoreError, encode
 from latticework.wire.signing import Ed25519Signer
@@ -313,7 +313,7 @@ def test_tasks_that_write_first_at_once_share_one_space() -> None:
             assert len(node.account.spaces) == 1
             assert len(Handle(node, "home").doc("notes").json()) == 5
 
-    run(main, b"at once", clock)
+    play(main, b"at once", clock)
 
 
 def test_entries_of_a_device_whose_certificate_was_not_saved_do_not_cost_us_our_store() -> None:
@@ -349,7 +349,7 @@ def test_entries_of_a_device_whose_certificate_was_not_saved_do_not_cost_us_our_
             async with eve.up(honest.peers.listening) as hostile:
                 await Handle(hostile, "home").doc("notes").until(lambda notes: "again" in notes.json())
 
-    run(main, b"unsaved", clock)
+    play(main, b"unsaved", clock)
 
 
 def test_comparing_without_end_is_slowed_down() -> None:
@@ -437,7 +437,7 @@ def test_an_honest_pair_stays_in_step_beside_a_device_that_says_anything(
                 assert node.spaces[space.id].replica.logs.waiting_count() <= 3 * PENDING_ENTRIES_PER_SENDER
                 assert await check_state(node.spaces[space.id], node.threads) == []
 
-    run(main, seed, clock)
+    play(main, seed, clock)
     assert no_bug_is_logged(caplog), [record.getMessage() for record in caplog.records if record.levelno >= 40]
 
 

@@ -3,7 +3,7 @@ import trio
 
 from latticework.discovery import Sighting
 from latticework.node.app import Node
-from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, play
 from latticework.transport import Multiaddr
 
 pytestmark = pytest.mark.sim
@@ -33,4 +33,4 @@ def test_a_stranger_that_moved_or_left_makes_room_for_others() -> None:
             node.peers.dialler.heard(Sighting((at(401),), "another", "mdns"))
             assert str(at(401)) in dialled(node)
 
-    run(main, b"sightings", clock)
+    play(main, b"sightings", clock)

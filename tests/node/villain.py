@@ -58,7 +58,8 @@ from latticework.node.params import CHAIN_MODE_BYTES
 from latticework.node.space import Space
 from latticework.node.spread import topic_of
 from latticework.node.store import Incoming
-from latticework.simnet import KeyedRng, ModelSignatures, SimDevice, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, ModelSignatures, SimDevice, SimNetwork, VirtualClock
+from latticework.simnet import play as play_trio
 from latticework.wire import EntryId, LocalError, SpaceId, encode
 from latticework.wire.signing import Ed25519Signer
 
@@ -191,7 +192,7 @@ def on_stage(play: Callable[[Stage], Awaitable[None]]) -> None:
         async with stage(clock, rng) as scene:
             await play(scene)
 
-    run(main, b"hostile", clock)
+    play_trio(main, b"hostile", clock)
 
 
 def no_bug_is_logged(caplog: pytest.LogCaptureFixture) -> bool:

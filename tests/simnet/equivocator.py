@@ -14,7 +14,7 @@ from latticework.node.handles import Space
 from latticework.node.memory_store import MemoryStore
 from latticework.node.store import Incoming
 from latticework.node.upkeep import check_state, say_checkpoint
-from latticework.simnet import KeyedRng, ModelSignatures, SimDevice, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, ModelSignatures, SimDevice, SimNetwork, VirtualClock, play
 from latticework.wire import EntryId, LocalError, LogId, PeerError, SpaceId
 from latticework.wire.signing import Ed25519Signer
 
@@ -122,7 +122,7 @@ def story(seed: bytes) -> Outcome:
     clock = VirtualClock()
     rng = KeyedRng(seed, "equivocator")
     network = SimNetwork(clock, rng.child("network"))
-    return run(lambda: _Story(clock, rng, network).run(), seed, clock)
+    return play(lambda: _Story(clock, rng, network).run(), seed, clock)
 
 
 class _Story:

@@ -4,7 +4,7 @@ import sys
 
 import trio
 
-from latticework.simnet import KeyedRng, Link, SimHost, SimNetwork, SimStream, Transcript, VirtualClock, run
+from latticework.simnet import KeyedRng, Link, SimHost, SimNetwork, SimStream, Transcript, VirtualClock, play
 from latticework.transport import Multiaddr
 
 PORT = 4001
@@ -56,7 +56,7 @@ def gossip(seed: bytes) -> Transcript:
                 for far in hosts[number + 1 :]:
                     nursery.start_soon(talk, near, far)
 
-    run(main, seed, clock)
+    play(main, seed, clock)
     return transcript
 
 

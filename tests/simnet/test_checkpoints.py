@@ -9,7 +9,7 @@ from latticework.node.handles import Space
 from latticework.node.params import CHECKPOINT_LOOK_S
 from latticework.node.runner import SpaceRunner
 from latticework.node.upkeep import check_state, prune
-from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, SimDevice, SimNetwork, VirtualClock, play
 from latticework.wire import LocalError
 
 from .two_nodes import pair
@@ -88,7 +88,7 @@ def test_an_idle_space_says_a_checkpoint_on_every_device_and_then_rests() -> Non
             await trio.sleep(5 * _IDLE_S)
             assert checkpoints(a) == checkpoints(b) == 2
 
-    run(main, world.seed, world.clock)
+    play(main, world.seed, world.clock)
 
 
 def test_many_entries_are_followed_by_a_checkpoint_without_any_rest() -> None:
@@ -106,7 +106,7 @@ def test_many_entries_are_followed_by_a_checkpoint_without_any_rest() -> None:
             await trio.sleep(2 * CHECKPOINT_LOOK_S)
             assert checkpoints(a) == 1
 
-    run(main, world.seed, world.clock)
+    play(main, world.seed, world.clock)
 
 
 def test_nothing_is_pruned_before_every_device_has_said_a_checkpoint() -> None:
@@ -118,7 +118,7 @@ def test_nothing_is_pruned_before_every_device_has_said_a_checkpoint() -> None:
             with pytest.raises(LocalError, match="checkpoint"):
                 await prune_all(a)
 
-    run(main, world.seed, world.clock)
+    play(main, world.seed, world.clock)
 
 
 def test_a_pruned_space_keeps_its_state_through_a_restart_and_merges_what_a_device_wrote_while_away() -> None:
@@ -147,7 +147,7 @@ def test_a_pruned_space_keeps_its_state_through_a_restart_and_merges_what_a_devi
                 assert home(a).doc("notes").json() == home(b).doc("notes").json()
                 assert home(a).doc("notes").json()["items"] == ["milk", "bread"]
 
-    run(main, world.seed, world.clock)
+    play(main, world.seed, world.clock)
 
 
 def test_a_new_device_that_gets_pruned_entries_takes_the_state_below_the_checkpoint() -> None:
@@ -175,4 +175,4 @@ def test_a_new_device_that_gets_pruned_entries_takes_the_state_below_the_checkpo
                 await home(c).hold()
                 assert home(c).doc("notes").json()["third"] == "device"
 
-    run(main, world.seed, world.clock)
+    play(main, world.seed, world.clock)

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from latticework.simnet import DeadlockError, HeldThreads, InlineThreads, VirtualClock, run
+from latticework.simnet import DeadlockError, HeldThreads, InlineThreads, VirtualClock, play
 from latticework.wire import Clock, LocalError, Threads
 
 pytestmark = pytest.mark.sim
@@ -31,7 +31,7 @@ def test_events_run_in_time_order_and_ties_in_the_order_of_scheduling() -> None:
         note("deadline")
         await trio.sleep(0.001)
 
-    run(main, b"order", clock)
+    play(main, b"order", clock)
     assert seen == [(100, "a"), (200, "b1"), (200, "b2"), (200, "b3"), (200, "deadline"), (300, "c")]
 
 
@@ -45,7 +45,7 @@ def test_a_cancelled_event_does_not_run_and_does_not_move_time() -> None:
         await trio.sleep(0.000_010)
         await trio.testing.wait_all_tasks_blocked()
 
-    run(main, b"cancel", clock)
+    play(main, b"cancel", clock)
     assert clock.monotonic_us() == 10
 
 
@@ -62,7 +62,7 @@ def test_every_task_that_an_event_wakes_runs_before_the_next_event() -> None:
             await trio.lowlevel.checkpoint()
             seen.append(receive.statistics().current_buffer_used)
 
-    run(main, b"one at a time", clock)
+    play(main, b"one at a time", clock)
     assert seen == [0, 0, 0]
 
 
@@ -76,7 +76,7 @@ def test_an_event_in_the_past_runs_next() -> None:
         await done.wait()
         return clock.monotonic_us()
 
-    assert run(main, b"past", clock) == 1_000_000
+    assert play(main, b"past", clock) == 1_000_000
 
 
 def test_long_sleeps_take_no_time_and_leave_whole_microseconds() -> None:
@@ -87,7 +87,7 @@ def test_long_sleeps_take_no_time_and_leave_whole_microseconds() -> None:
             await trio.sleep(0.1)
         await trio.sleep(86_400 * 365)
 
-    run(main, b"year", clock)
+    play(main, b"year", clock)
     port: Clock = clock
     assert (port.monotonic_us(), port.now_us()) == (31_536_001_000_000, 31_536_001_001_000)
 
@@ -111,7 +111,7 @@ def test_time_stands_still_while_a_thread_works() -> None:
             nursery.cancel_scope.cancel()
         return digits
 
-    assert run(main, b"threads", clock) == math.floor((1 << 13) * math.log10(3)) + 1
+    assert play(main, b"threads", clock) == math.floor((1 << 13) * math.log10(3)) + 1
     assert ticks == []
 
 
@@ -124,7 +124,7 @@ def test_inline_threads_run_at_once_and_not_when_cancelled() -> None:
             await threads.run(lambda: pytest.fail("it ran"))
         return await threads.run(lambda: 7), scope.cancelled_caught
 
-    assert run(main, b"inline") == (7, True)
+    assert play(main, b"inline") == (7, True)
 
 
 def test_a_deadlock_is_reported_with_the_tasks_that_wait() -> None:
@@ -138,7 +138,7 @@ def test_a_deadlock_is_reported_with_the_tasks_that_wait() -> None:
             await trio.sleep(5)
 
     with pytest.raises(DeadlockError) as caught:
-        run(main, b"deadlock")
+        play(main, b"deadlock")
     assert len(caught.value.blocked) == 2
     assert "waits_for_ever:" in caught.value.blocked[0] + caught.value.blocked[1]
     assert isinstance(caught.value, LocalError)
@@ -152,7 +152,7 @@ def test_a_deadlock_is_reported_even_if_the_tasks_refuse_to_end_well() -> None:
             raise KeyError("bad cleanup")
 
     with pytest.raises(DeadlockError):
-        run(main, b"stubborn")
+        play(main, b"stubborn")
 
 
 def test_a_deadlock_inside_a_shield_ends_the_run() -> None:
@@ -161,7 +161,7 @@ def test_a_deadlock_inside_a_shield_ends_the_run() -> None:
             await trio.sleep_forever()
 
     with pytest.raises(DeadlockError):
-        run(main, b"shield")
+        play(main, b"shield")
 
 
 def test_wait_all_tasks_blocked_wakes_before_time_moves() -> None:
@@ -172,14 +172,14 @@ def test_wait_all_tasks_blocked_wakes_before_time_moves() -> None:
         await trio.testing.wait_all_tasks_blocked()
         return clock.monotonic_us()
 
-    assert run(main, b"idle", clock) == 0
+    assert play(main, b"idle", clock) == 0
 
 
 def test_a_clock_serves_one_run() -> None:
     clock = VirtualClock()
-    run(partial(trio.sleep, 1), b"first", clock)
+    play(partial(trio.sleep, 1), b"first", clock)
     with pytest.raises(LocalError):
-        run(partial(trio.sleep, 1), b"second", clock)
+        play(partial(trio.sleep, 1), b"second", clock)
 
 
 @pytest.fixture

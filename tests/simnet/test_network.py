@@ -3,7 +3,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from latticework.simnet import KeyedRng, Link, SimNetwork, SimStream, Transcript, VirtualClock, run
+from latticework.simnet import KeyedRng, Link, SimNetwork, SimStream, Transcript, VirtualClock, play
 from latticework.transport import ConnectionLostError, Multiaddr, UnreachableError
 from latticework.wire import LocalError
 
@@ -30,7 +30,7 @@ class World:
         return near, far
 
     def run[T](self, main: Callable[[], Awaitable[T]]) -> T:
-        return run(main, b"world", self.clock)
+        return play(main, b"world", self.clock)
 
 
 async def read(stream: SimStream, count: int = 1 << 16) -> bytes:

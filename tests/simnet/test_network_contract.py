@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 import trio
 
-from latticework.simnet import KeyedRng, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, SimNetwork, VirtualClock, play
 from latticework.transport import ByteStream, ConnectionLostError, Multiaddr, Network, UnreachableError
 from latticework.wire import LocalError
 
@@ -19,7 +19,7 @@ type Check = Callable[[Network], Awaitable[None]]
 def on_simulation(check: Check) -> None:
     clock = VirtualClock()
     network = SimNetwork(clock, KeyedRng(b"contract")).host("a")
-    run(partial(check, network), b"contract", clock)
+    play(partial(check, network), b"contract", clock)
 
 
 def on_tcp(check: Check) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 import trio
 
-from latticework.simnet import run
+from latticework.simnet import play
 from latticework.simnet.trio_private import PRIVATE, SUPPORTED_TRIO
 
 pytestmark = pytest.mark.sim
@@ -36,7 +36,7 @@ def _order(seed: bytes) -> list[int]:
             for number in range(8):
                 nursery.start_soon(task, number)
 
-    run(main, seed)
+    play(main, seed)
     return seen
 
 
@@ -55,7 +55,7 @@ def test_trio_is_left_as_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyError("out")
 
     with pytest.raises(KeyError):
-        run(main, b"restore")
+        play(main, b"restore")
     assert PRIVATE["_ALLOW_DETERMINISTIC_SCHEDULING"] is False
     assert generator.getstate() == before
 

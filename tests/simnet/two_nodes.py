@@ -14,7 +14,7 @@ from latticework.handshake import Paired
 from latticework.node import report
 from latticework.node.app import Node
 from latticework.node.pairing import Outcome, Question
-from latticework.simnet import KeyedRng, SimDevice, SimNetwork, Transcript, VirtualClock, run
+from latticework.simnet import KeyedRng, SimDevice, SimNetwork, Transcript, VirtualClock, play
 
 _MTIME_NS = 1_700_000_000_000_000_000
 
@@ -89,7 +89,7 @@ def story(seed: bytes, root: Path) -> tuple[Transcript, dict[str, str], dict[str
             rescan(a, b)
             await in_step(a, b)
 
-    run(main, seed, clock)
+    play(main, seed, clock)
     return transcript, tree(one), tree(two)
 
 

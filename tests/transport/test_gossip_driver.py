@@ -9,7 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from latticework.simnet import KeyedRng, SimHost, SimNetwork, Transcript, VirtualClock, run
+from latticework.simnet import KeyedRng, SimHost, SimNetwork, Transcript, VirtualClock
+from latticework.simnet import play as play_trio
 from latticework.transport import BufferPool, Connection, Limits, Multiaddr, NoiseChannel, Stream, Upgrader
 from latticework.transport.gossip_driver import Gossip
 from latticework.transport.gossip_events import GossipReason, PeerDisconnected, RpcReceived, Validate, Verdict
@@ -115,7 +116,7 @@ def play(story: Story, *names: str, seed: bytes = b"seed", **changes: object) ->
             await story(World(members, nursery))
             nursery.cancel_scope.cancel()
 
-    run(main, seed, clock)
+    play_trio(main, seed, clock)
     return transcript
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import trio
 
-from latticework.simnet import KeyedRng, Link, SimNetwork, VirtualClock, run
+from latticework.simnet import KeyedRng, Link, SimNetwork, VirtualClock, play
 from latticework.transport import (
     BufferPool,
     Connection,
@@ -74,7 +74,7 @@ def transfer(link: Link, count: int) -> Result:
             result.seconds = trio.current_time() - began
             await connection.aclose()
 
-    run(main, b"seed", clock)
+    play(main, b"seed", clock)
     return result
 
 

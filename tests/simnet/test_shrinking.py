@@ -22,7 +22,7 @@ from latticework.simnet.scenario import (
     SlowCpu,
 )
 from latticework.simnet.scenario_file import scenario_of, write_scenario
-from latticework.simnet.shrink import Fails, Shrunk, shrink
+from latticework.simnet.shrinking import Fails, Shrunk, shrink
 from latticework.wire import LocalError
 
 pytestmark = pytest.mark.unit
