@@ -28,6 +28,7 @@ from latticework.wire import (
     Threads,
     decode_one_of,
     encode,
+    fault_point,
     short,
 )
 
@@ -343,6 +344,8 @@ class Link:
             self._serving.popleft()
             return AboutSpace(job.space, Entries(b"", 1))  # the peer waits for the end of its answer
         try:
+            if fault_point("link.serve"):
+                raise StoreError("a fault point of the simulation")  # noqa: TRY301  # as the disk would
             batch, cursor = await self._threads.run(partial(_entries_for, space, job))
         except StoreError as error:
             self.problem = str(error)

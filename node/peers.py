@@ -36,7 +36,7 @@ from latticework.transport import (
     answer_pings,
     request_identify,
 )
-from latticework.wire import Clock, DeviceId, LatticeError, PeerError, Rng, SpaceId, Threads, short
+from latticework.wire import Clock, DeviceId, LatticeError, PeerError, Rng, SpaceId, Threads, fault_point, short
 
 from .chunks import serve_chunks
 from .dialler import Dialler, Target
@@ -216,6 +216,8 @@ class Peers:
     async def _dial_once(self, target: Target) -> None:
         if self._channel is None:
             return
+        if fault_point("peers.dial"):
+            raise PeerError("unreachable", "a fault point of the simulation")
         with trio.fail_after(DIAL_TIMEOUT_S):
             stream = await self._network.dial(target.address)
         connection = await self._upgrader.outbound(stream, self._channel)

@@ -44,6 +44,7 @@ from latticework.wire import (
     StoreError,
     Threads,
     derive,
+    fault_point,
 )
 from latticework.wire.signing import Ed25519Signer
 
@@ -111,8 +112,7 @@ class Space:
         return self._replica.projection.documents
 
     @property
-    def replica(self) -> SpaceReplica:
-        """The replica, for reading between awaits."""
+    def replica(self) -> SpaceReplica:  # to be read between awaits
         return self._replica
 
     @property
@@ -343,6 +343,8 @@ class Space:
     ) -> None:
         """Store what the replica took and what the disk shows, and tell the new frontier."""
         try:
+            if fault_point("space.commit"):
+                raise StoreError("a fault point of the simulation")  # noqa: TRY301  # as the disk would
             await self._threads.run(lambda: self.store.commit(entries, changes, durable=durable))
         except StoreError:
             if entries:

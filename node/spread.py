@@ -14,7 +14,7 @@ import trio
 
 from latticework.crdt import Entry, write_batch
 from latticework.transport import Gossip, Multiaddr, PeerId, PeerRecord, Validate, Verdict, seal_peer_record
-from latticework.wire import Clock, DeviceId, Label, LocalError, SpaceId, StoreError, short
+from latticework.wire import Clock, DeviceId, Label, LocalError, SpaceId, StoreError, fault_point, short
 from latticework.wire.signing import Ed25519Signer
 
 from .params import GOSSIP_BATCH_BYTES, GOSSIP_QUEUE
@@ -79,6 +79,8 @@ class Spread:
         return True
 
     async def _publish(self, topic: str, batch: bytes) -> None:
+        if fault_point("spread.lose"):
+            return
         try:
             await self._gossip.publish(topic, batch)
         except LocalError as error:

@@ -177,7 +177,20 @@ class SlowCpu:
     share: float = 1.0
 
 
-type Fault = Partition | Churn | Crash | FullDisk | SlowCpu
+@dataclass(frozen=True, slots=True)
+class FaultPoints:
+    """From `at_us` for `for_us`, each of these points in the code (none named: all) fails with a `chance` (tier F).
+
+    See `wire.fault_points`; there are `spread.lose`, `space.commit`, `peers.dial` and `link.serve`.
+    """
+
+    at_us: int
+    for_us: int
+    chance: float = 0.01
+    points: tuple[str, ...] = ()
+
+
+type Fault = Partition | Churn | Crash | FullDisk | SlowCpu | FaultPoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +301,7 @@ def _refusal(scenario: Scenario) -> str:
 
 def _groups_named(scenario: Scenario) -> set[str]:
     named = {load.source for load in scenario.load}
-    named |= {fault.group for fault in scenario.faults if not isinstance(fault, Partition)}
+    named |= {fault.group for fault in scenario.faults if not isinstance(fault, Partition | FaultPoints)}
     return named | {name for group in scenario.groups for name in group.dial_to}
 
 
@@ -296,7 +309,8 @@ def _refusal_of_shares(scenario: Scenario) -> str:
     links = scenario.links
     shares = [links.loss, links.burst_enter, links.burst_leave, links.burst_loss]
     shares += [links.reorder, links.duplicate, links.corrupt]
-    shares += [fault.share for fault in scenario.faults if not isinstance(fault, Churn)]
+    shares += [fault.share for fault in scenario.faults if not isinstance(fault, Churn | FaultPoints)]
+    shares += [fault.chance for fault in scenario.faults if isinstance(fault, FaultPoints)]
     shares += [check.least for check in scenario.checks if isinstance(check, Coverage)]
     if not all(0 <= share <= 1 for share in shares):
         return "a share is between 0 and 1"

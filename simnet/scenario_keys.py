@@ -31,6 +31,7 @@ from .scenario import (
     Crash,
     Detected,
     Fault,
+    FaultPoints,
     FullDisk,
     Group,
     Latency,
@@ -191,6 +192,7 @@ FAULTS: Final = {
     "churn": Shape(Churn, (_GROUP, Key("session", Kind.SPAN), Key("rejoin", Kind.SPAN), _AT, _UNTIL)),
     "crash": Shape(Crash, (_GROUP, _AT, _FOR, _SHARE, Key("lose_disk", Kind.FLAG))),
     "full-disk": Shape(FullDisk, (_GROUP, _AT, _FOR, _SHARE)),
+    "fault-points": Shape(FaultPoints, (_AT, _FOR, Key("chance", Kind.AMOUNT), Key("points", Kind.NAMES))),
     "slow-cpu": Shape(SlowCpu, (_GROUP, _AT, _FOR, Key("factor", Kind.AMOUNT), _SHARE)),
 }
 CHECKS: Final = {

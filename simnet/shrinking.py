@@ -17,7 +17,7 @@ from typing import Final, assert_never
 from latticework.wire import LocalError
 
 from .ddmin import ddmin, least
-from .scenario import HONEST, Churn, Crash, Fault, FullDisk, Group, Links, Partition, Scenario, SlowCpu
+from .scenario import HONEST, Churn, Crash, Fault, FaultPoints, FullDisk, Group, Links, Partition, Scenario, SlowCpu
 
 type Fails = Callable[[Scenario, int], bool]
 """Whether a run fails in the way that matters, say in the same check; what is refused as no scenario does not."""
@@ -205,7 +205,7 @@ def _fault_lengths(search: _Search) -> None:
 def _length_us(fault: Fault, until_us: int) -> int | None:
     """How long a fault stands; None of a crash for good, since coming back is another story."""
     match fault:
-        case Partition() | FullDisk() | SlowCpu() | Crash():
+        case Partition() | FullDisk() | SlowCpu() | Crash() | FaultPoints():
             return fault.for_us
         case Churn():
             return (until_us if fault.until_us is None else fault.until_us) - fault.at_us
@@ -215,7 +215,7 @@ def _length_us(fault: Fault, until_us: int) -> int | None:
 
 def _lasting(fault: Fault, length_us: int) -> Fault:
     match fault:
-        case Partition() | FullDisk() | SlowCpu() | Crash():
+        case Partition() | FullDisk() | SlowCpu() | Crash() | FaultPoints():
             return replace(fault, for_us=length_us)
         case Churn():
             return replace(fault, until_us=fault.at_us + length_us)
@@ -240,6 +240,8 @@ def _with_groups(scenario: Scenario, groups: Iterable[Group]) -> Scenario | None
 
 
 def _without_groups(fault: Fault, gone: set[str]) -> Fault | None:
+    if isinstance(fault, FaultPoints):
+        return fault
     if not isinstance(fault, Partition):
         return None if fault.group in gone else fault
     side = _other(fault.side, gone)

@@ -5,6 +5,7 @@ The bottom layer. It imports nothing of ours, and nothing here does I/O.
 
 from .cbor import Plain, decode_plain, encode_plain
 from .errors import LatticeError, LocalError, MalformedError, PeerError, StoreError
+from .fault_points import arming, fault_point
 from .ids import AccountId, ChunkId, DeviceId, EntryId, LogId, SpaceId, short
 from .kdf import derive
 from .labels import Label
@@ -64,6 +65,7 @@ __all__ = [
     "Text",
     "Threads",
     "UInt",
+    "arming",
     "cddl",
     "decode",
     "decode_one_of",
@@ -71,6 +73,7 @@ __all__ = [
     "derive",
     "encode",
     "encode_plain",
+    "fault_point",
     "from_plain",
     "padme",
     "record",

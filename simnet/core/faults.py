@@ -7,7 +7,7 @@ from latticework.wire import LocalError
 
 from ..draws import choose, key_from
 from ..rng import KeyedRng
-from ..scenario import Churn, Crash, Fault, FullDisk, Partition, SlowCpu
+from ..scenario import Churn, Crash, Fault, FaultPoints, FullDisk, Partition, SlowCpu
 from .links import Cut, regions_of
 from .stage import CRASH_NOTICED_US, Stage
 
@@ -27,7 +27,7 @@ def schedule_fault(stage: Stage, fault: Fault, number: int) -> None:
                 _Churning(stage, fault, node, rng.child(str(node))).begin()
         case Crash():
             _crash(stage, fault, rng)
-        case FullDisk() | SlowCpu():
+        case FullDisk() | SlowCpu() | FaultPoints():
             raise LocalError(f"{type(fault).__name__} is for tier F: nodes of tier C have no disk and compute for free")
         case _:
             assert_never(fault)

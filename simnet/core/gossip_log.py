@@ -121,6 +121,10 @@ class GossipLog:
         """Messages that routers may have settled."""
         return len(self._settled)
 
+    def settled_counts(self) -> list[int]:
+        """At how many nodes each of them is settled."""
+        return [sum(rows) for rows in self._settled.values()]
+
     def forget(self, data: bytes) -> None:
         """Routers begin to forget the message."""
         rows = self._settled.pop(self._ids[data])

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from latticework.wire import LocalError
 
 from ..result import Result
-from ..scenario import Churn, Crash, Fault, FullDisk, Partition, Scenario, SlowCpu
+from ..scenario import Churn, Crash, Fault, FaultPoints, FullDisk, Partition, Scenario, SlowCpu
 from .paper import BLUE, INK, ORANGE, panels, title_of
 
 type _Bar = tuple[float, float]
@@ -112,6 +112,8 @@ def _name(fault: Fault) -> str:
             return f"churn of {fault.group}"
         case Crash():
             return f"crash of {fault.group}"
+        case FaultPoints():
+            return "fault points"
         case FullDisk():
             return f"full disks of {fault.group}"
         case SlowCpu():

@@ -8,9 +8,9 @@ import trio
 from ..core.links import regions_of
 from ..draws import choose, key_from
 from ..rng import KeyedRng
-from ..scenario import Churn, Crash, Fault, FullDisk, Partition, SlowCpu
+from ..scenario import Churn, Crash, Fault, FaultPoints, FullDisk, Partition, SlowCpu
 from .fleet import Member
-from .simulation import Simulation
+from .simulation import ANY_POINT, Simulation
 
 
 async def happen(simulation: Simulation, fault: Fault, number: int) -> None:
@@ -23,6 +23,8 @@ async def happen(simulation: Simulation, fault: Fault, number: int) -> None:
             await _churn(simulation, fault, rng)
         case Crash():
             await _crash(simulation, fault, rng)
+        case FaultPoints(at_us, for_us, chance, points):
+            await _during(simulation, at_us, for_us, _arm(simulation, chance, points))
         case FullDisk(group, at_us, for_us, share):
             await _during(simulation, at_us, for_us, _fill_disks(_drawn(simulation, group, share, rng)))
         case SlowCpu(group, at_us, for_us, factor, share):
@@ -113,6 +115,17 @@ def _fill_disks(members: Sequence[Member]) -> Callable[[bool], None]:
     def turn(full: bool) -> None:  # noqa: FBT001  # on and off
         for member in members:
             member.device.disk_full = full
+
+    return turn
+
+
+def _arm(simulation: Simulation, chance: float, points: tuple[str, ...]) -> Callable[[bool], None]:
+    def turn(armed: bool) -> None:  # noqa: FBT001  # on and off
+        for name in points or (ANY_POINT,):
+            if armed:
+                simulation.chances[name] = chance
+            else:
+                simulation.chances.pop(name, None)
 
     return turn
 

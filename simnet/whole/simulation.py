@@ -15,10 +15,11 @@ import trio
 
 from latticework.node.space import Space
 from latticework.transport import GossipRouter, Router
-from latticework.wire import LocalError, SpaceId
+from latticework.wire import LocalError, SpaceId, arming
 
 from ..clock import VirtualClock
 from ..crypto import computing, providers
+from ..draws import draw, key_from, threshold
 from ..guard import guarded
 from ..network import SimNetwork
 from ..progress import Progress, ProgressHook
@@ -32,6 +33,8 @@ from .fleet import Fleet, Member
 from .record import Record
 
 _SAMPLE_S: Final = 1.0
+ANY_POINT: Final = ""
+"""In place of a fault point's name: all that are not named."""
 
 type Script = Callable[["Simulation"], None]
 
@@ -105,6 +108,10 @@ class Simulation:
         self._nursery: trio.Nursery | None = None
         self.counters: Final[Counter[str]] = Counter()
         self._conditions: list[tuple[Callable[[], bool], Callable[[], None]]] = []
+        self.chances: Final[dict[str, float]] = {}
+        """With which chance each fault point fails now, by name."""
+        self._asked: Counter[str] = Counter()
+        self._point_keys: dict[str, int] = {}
         self.failures: Final[list[str]] = []
         """Invariants that did not hold, in the order in which that was seen."""
         self.lies_told_us: int | None = None
@@ -188,10 +195,21 @@ class Simulation:
                 nursery.cancel_scope.cancel()
 
         try:
-            with guarded(), computing(self.scenario.crypto):
+            with guarded(), computing(self.scenario.crypto), arming(self._fails):
                 play(main, self._seed, self.clock)
         finally:
             gc.unfreeze()
+
+    def _fails(self, point: str) -> bool:
+        """Whether a fault point fails now; the number of a question decides, point by point."""
+        chance = self.chances.get(point, self.chances.get(ANY_POINT, 0.0))
+        if not chance:
+            return False
+        self._asked[point] += 1
+        key = self._point_keys.get(point) or self._point_keys.setdefault(point, key_from(self.rng.child(point)))
+        failed = draw(key, self._asked[point]) < threshold(chance)
+        self.counters[f"faults at {point}"] += failed
+        return failed
 
     def start(self, member: Member) -> None:
         """Start a device that is down."""

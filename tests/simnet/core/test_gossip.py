@@ -40,19 +40,18 @@ def test_the_shortcut_for_copies_changes_nothing(links: Links) -> None:
     assert figures[0] == figures[1]
 
 
-def test_the_shortcut_is_taken_where_it_may_be_and_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shortcut_is_taken_where_it_may_be_and_only_there() -> None:
     world = bring_up(world_of(30))
     publish(world, 1)
-    settled = list(world.log._settled.values())
-    assert [sum(rows) for rows in settled] == [30]
+    assert world.log.settled_counts() == [30]
     world.stop(4)
-    assert [sum(rows) for rows in settled] == [29]
+    assert world.log.settled_counts() == [29]
     world.scheduler.run(world.scheduler.now_us + 121 * SECOND)
-    assert [sum(rows) for rows in settled] == [0]
+    assert world.log.settled_counts() == []
     watching = GossipParams(score=ScoreParams(other_topics=TopicScoreParams(mesh_message_deliveries_weight=-1)))
     world = bring_up(world_of(30, params=watching))
     publish(world, 1)
-    assert [sum(rows) for rows in world.log._settled.values()] == [0]
+    assert world.log.settled_counts() == [0]
 
 
 def test_what_is_lost_in_the_mesh_is_asked_for() -> None:

@@ -36,7 +36,7 @@ SECOND = 1_000_000
 LOAD = Publish("peers", rate_per_s=2, until_us=6 * SECOND, sources=3)
 
 
-def scenario_of(protocol: str = "gossip", **changes: object) -> Scenario:
+def scenario_of(protocol: str = "gossip", /, **changes: object) -> Scenario:
     base = Scenario(
         "small",
         (Group("peers", 30, dial=4),),
@@ -174,7 +174,7 @@ def test_checks_fail_when_they_should() -> None:
 )
 def test_what_tier_c_has_not_is_refused_with_who_has(changes: dict[str, object], text: str) -> None:
     with pytest.raises(LocalError, match=text):
-        run_core(scenario_of(**changes), 1)
+        run_core(replace(scenario_of(), **changes), 1)  # type: ignore[arg-type]  # fields by name
 
 
 SCRIPT = Path(__file__).parent / "digests.py"

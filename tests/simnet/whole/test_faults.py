@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from latticework.simnet.amounts import Span
-from latticework.simnet.scenario import Churn, Crash, FullDisk, Group, Partition, Publish, SlowCpu
+from latticework.simnet.scenario import Churn, Crash, FaultPoints, FullDisk, Group, Partition, Publish, SlowCpu
 from latticework.simnet.whole.run import run_whole
 
 from .small import PEOPLE, SECOND, played, small
@@ -88,6 +88,21 @@ def test_nodes_behind_boxes_take_part_over_the_connections_that_they_dial() -> N
     home = Group("home", 4, dial=3, nat="symmetric", dial_to=("people",))
     result = played(small(home))
     assert all(degree == 3 for degree in list(result.node_figures.degree)[8:]), "nobody can dial them"
+
+
+@pytest.mark.parametrize("point", ["spread.lose", "space.commit", "peers.dial", "link.serve"])
+def test_fault_points_fail_and_everything_is_repaired(point: str) -> None:
+    faults = (FaultPoints(0, 8 * SECOND, 0.5, (point,)), Crash("people", 2 * SECOND, 2 * SECOND, share=0.5))
+    result = run_whole(small(faults=faults, until_us=45 * SECOND), 1)
+    assert result.ok, [check.told for check in result.checks]
+    assert result.counters[f"faults at {point}"] > 0
+
+
+def test_all_fault_points_fail_now_and_then_unless_some_are_named() -> None:
+    result = run_whole(small(faults=(FaultPoints(0, 10 * SECOND, 0.2),), until_us=45 * SECOND), 1)
+    assert result.ok, [check.told for check in result.checks]
+    assert result.counters["faults at spread.lose"] > 0
+    assert result.counters["faults at space.commit"] > 0
 
 
 def test_a_fault_happens_to_the_same_nodes_whatever_else_happens() -> None:
