@@ -38,6 +38,7 @@ def checks(*, long: bool = False) -> Iterator[Check]:
     for part in EPIDEMICS:
         yield from part(_SEED)
     yield from _kademlia()
+    yield from _links()
     yield from _nat()
     if long:
         yield _disjoint()
@@ -54,6 +55,13 @@ def _kademlia() -> Iterator[Check]:
             yield check("V8", what, hops, figures.mean_hops, _HOPS_TOLERANCE, _HOPS_SOURCE)
             what = f"share of lookups that find the closest of {nodes} nodes, k = {k}"
             yield check("V8", what, 1, figures.success, 0, "no churn and no adversary: each lookup succeeds")
+
+
+def _links() -> Iterator[Check]:
+    """V13, first part."""
+    from .links import uplink  # noqa: PLC0415
+
+    yield from uplink(_SEED)
 
 
 def _disjoint() -> Check:

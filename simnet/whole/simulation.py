@@ -27,7 +27,7 @@ from ..result import Timeline
 from ..rng import KeyedRng
 from ..scenario import HONEST, Scenario
 from ..scheduler import play
-from ..topology import Partition
+from ..topology import Partition, Topology
 from ..transcript import Transcript
 from .fleet import Fleet, Member
 from .record import Record
@@ -262,7 +262,7 @@ class Simulation:
         honest = self.honest_up
         timeline.time_us.append(self.now_us)
         timeline.up.append(up)
-        timeline.parts.append(parts(honest))
+        timeline.parts.append(parts(honest, self.net.topology))
         timeline.delivered.append(delivered)
         if self.lies_told_us is not None:
             for member in honest:
@@ -294,8 +294,8 @@ class Simulation:
         )
 
 
-def parts(members: Sequence[Member]) -> int:
-    """Into how many parts the links between these devices fall (union-find)."""
+def parts(members: Sequence[Member], topology: Topology) -> int:
+    """Into how many parts the links between these devices fall, without those that nothing passes (union-find)."""
     number = {member.node.device: at for at, member in enumerate(members) if member.node is not None}
     above = list(range(len(members)))
 
@@ -305,9 +305,8 @@ def parts(members: Sequence[Member]) -> int:
         return at
 
     for at, member in enumerate(members):
-        if member.node is None:
-            continue
-        for device in member.node.peers.links:
-            if device in number:
-                above[root(at)] = root(number[device])
+        for device in () if member.node is None else member.node.peers.links:
+            far = number.get(device)
+            if far is not None and topology.passes(member.name, members[far].name):
+                above[root(at)] = root(far)
     return sum(root(at) == at for at in range(len(members)))

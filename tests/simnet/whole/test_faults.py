@@ -18,6 +18,9 @@ def slowest_s(result: object) -> float:
 def test_a_partition_holds_messages_back_until_it_heals() -> None:
     result = played(small(faults=(Partition(2 * SECOND, 5 * SECOND, share=0.5),)))
     assert 4.5 < slowest_s(result) < 6
+    parts = list(result.timeline.parts)
+    assert (parts[4], parts[-1]) == (1, 1)
+    assert parts[9] > 1
     assert slowest_s(played(small())) < 2
 
 
