@@ -77,6 +77,8 @@ class GossipRouter:
         self._mesh = Mesh(self._state)
         self._flow = MessageFlow(self._state, signer, first_seqno, id_of, self._mesh.fanout)
         self._next_decay_us = 0
+        self._greeting: Rpc | None = None
+        """What new peers are told; None until the first asks after a change."""
 
     def start(self, now_us: int) -> list[Action]:
         """The first heartbeat comes after a short while and a random part of a beat."""
@@ -159,7 +161,9 @@ class GossipRouter:
         peer.knows_px = event.protocol != MESHSUB_10
         peer.knows_idontwant = event.protocol == MESHSUB_12
         if state.mesh:
-            state.send(peer, Rpc(subscriptions=tuple((topic, True) for topic in state.mesh)))
+            if self._greeting is None:
+                self._greeting = Rpc(subscriptions=tuple((topic, True) for topic in state.mesh))
+            state.send(peer, self._greeting)
 
     def _disconnected(self, peer_id: PeerId, now_us: int) -> None:
         state = self._state
@@ -200,11 +204,13 @@ class GossipRouter:
         elif topic not in state.mesh:
             self._announce(topic, subscribe=True)
             self._mesh.subscribe(topic, now_us)
+            self._greeting = None
 
     def _unsubscribe(self, topic: str, now_us: int) -> None:
         if topic in self._state.mesh:
             self._announce(topic, subscribe=False)
             self._mesh.unsubscribe(topic, now_us)
+            self._greeting = None
 
     def _announce(self, topic: str, *, subscribe: bool) -> None:
         everybody = tuple(self._state.peers)

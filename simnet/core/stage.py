@@ -23,6 +23,8 @@ REDIAL_US: Final = 5_000_000
 CRASH_NOTICED_US: Final = 25_000_000
 """yamux: a ping after 15 s of silence, and 10 s for its answer (`transport.params`)."""
 _SILENT: Final = "silent"
+_AS_ON_TIER_F: Final = 1024
+"""The most nodes that tier F can have."""
 
 
 @final
@@ -47,7 +49,7 @@ class Stage:
         self.last_down_us: Final = array("q", [-1]) * count
         """When each node was last not up; -1 for one that always was."""
         self._workload = workload
-        self._dials = [()] * count if workload is not None else dials(scenario, rng.child("dials"))
+        self._dials = [()] * count if workload is not None else _dials(scenario, rng.child("dials"))
         self._redials = [0] * count
 
     @property
@@ -132,6 +134,22 @@ class Stage:
         if not group.dial_to:
             return range(len(self.groups))
         return [number for name in group.dial_to for number in self.scenario.members(name)]
+
+
+def _dials(scenario: Scenario, rng: KeyedRng) -> list[tuple[int, ...]]:
+    """Whom each node dials: as on tier F, up to as many nodes; beyond, comparing all pairs takes minutes."""
+    if scenario.node_count <= _AS_ON_TIER_F:
+        return dials(scenario, rng)
+    found: list[tuple[int, ...]] = []
+    every = tuple(group.name for group in scenario.groups)
+    for group in scenario.groups:
+        targets = [number for name in group.dial_to or every for number in scenario.members(name)]
+        place = {number: at for at, number in enumerate(targets)}
+        for number in scenario.members(group.name):
+            own = (place[number],) if number in place else ()
+            key = key_from(rng.child(f"dials of {number}"))
+            found.append(tuple(targets[at] for at in choose(key, len(targets), group.dial, own)))
+    return found
 
 
 def _check_group(group: Group, protocol: str) -> None:

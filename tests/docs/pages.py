@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-LANGUAGES = frozenset({"console", "python", "cddl", "text"})
+LANGUAGES = frozenset({"console", "python", "cddl", "text", "toml"})
 
 _FENCE = re.compile(r"^```(?P<language>\w*)$")
 _COMMENT = re.compile(r"^<!-- (?P<text>.+) -->$")

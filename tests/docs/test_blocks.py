@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from latticework.simnet import scenario_of
+
 from .checkout import run_in_checkout
 from .pages import LANGUAGES, PAGES, ROOT, Block, blocks_of, name_of
 from .terminals import World, commands_of
@@ -103,6 +105,14 @@ def test_the_commands_for_a_fresh_machine_work_as_they_stand(
         assert done.returncode == 0, f"$ {command}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
 
 
+@pytest.mark.unit
+@pytest.mark.parametrize("page", [ROOT / "docs/simnet.md"], ids=name_of)
+def test_the_scenarios_of_a_page_can_be_read(page: Path) -> None:
+    for block in BLOCKS[page]:
+        if block.language == "toml":
+            assert scenario_of(block.text, block.place).node_count
+
+
 def examples() -> list[Path]:
     """All but the one that takes arguments, which tests/node/test_forks.py runs."""
     return sorted(path for path in (ROOT / "examples").glob("*.py") if path.name != "verify_fraud_proof.py")
@@ -110,10 +120,10 @@ def examples() -> list[Path]:
 
 @pytest.mark.wire
 @pytest.mark.parametrize("example", examples(), ids=lambda path: path.name)
-def test_an_example_runs_and_is_short(example: Path) -> None:
+def test_an_example_runs_and_is_short(example: Path, tmp_path: Path) -> None:
     assert len(example.read_text(encoding="utf-8").splitlines()) <= 60
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(example)], capture_output=True, text=True, timeout=60, check=False
-    )
+    # A directory to write into and a number of nodes, for those that take them.
+    command = [sys.executable, "-W", "error", str(example), str(tmp_path), "40"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -17,6 +17,7 @@ from latticework.simnet.scenario import (
     Crash,
     Detected,
     Fault,
+    FaultPoints,
     FullDisk,
     Group,
     Latency,
@@ -127,6 +128,14 @@ def test_groups_join_late_and_dial_whom_they_are_told() -> None:
     assert 0.95 < result.coverage <= 1
 
 
+def test_many_nodes_dial_as_many_others_as_few_do() -> None:
+    groups = (Group("peers", 1_500, dial=3), Group("leaves", 20, dial=2, dial_to=("peers",)))
+    result = run_core(scenario_of("flood", groups=groups, load=(), checks=(), until_us=SECOND), 3)
+    assert sum(result.node_figures.degree) > 2 * (1_500 * 3 + 20 * 2) * 0.99
+    assert min(result.node_figures.degree[:1_500]) >= 2
+    assert result.timeline.parts[-1] == 1
+
+
 def test_what_silent_nodes_get_is_not_counted() -> None:
     groups = (Group("peers", 20, dial=6), Group("mute", 10, role="silent", dial=6))
     for protocol in ("gossip", "flood"):
@@ -163,6 +172,7 @@ def test_checks_fail_when_they_should() -> None:
         ({"load": (ShareFile("peers", 1),)}, "ShareFile is for tier F"),
         ({"faults": (FullDisk("peers", 0, 1),)}, "FullDisk is for tier F"),
         ({"faults": (SlowCpu("peers", 0, 1),)}, "SlowCpu is for tier F"),
+        ({"faults": (FaultPoints(0, 1),)}, "FaultPoints is for tier F"),
         ({"groups": (Group("peers", 30, nat="mix:field"),)}, "is for tier F"),
         (
             {"groups": (Group("peers", 30), Group("x", 1, role="eviler"))},

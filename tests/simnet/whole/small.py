@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 
 from latticework.simnet.result import Result
-from latticework.simnet.scenario import Converged, Coverage, Group, Links, Publish, Scenario
+from latticework.simnet.scenario import Converged, Coverage, Crash, Group, Links, Partition, Publish, Scenario
 from latticework.simnet.whole.run import run_whole
 
 PEOPLE = Group("people", 8, dial=3, dial_to=("people",))
@@ -37,5 +37,20 @@ def disturbed() -> Scenario:
     return small(links=Links(jitter=0.2, loss=0.02, burst_enter=0.01, burst_leave=0.3, burst_loss=0.5))
 
 
+def tiny() -> Scenario:
+    """The least with something of everything: chance on the links, a crash, a partition, a role."""
+    return replace(
+        disturbed(),
+        groups=(replace(PEOPLE, count=5), Group("bad", 1, "delayer", dial=2)),
+        until_us=5 * SECOND,
+        warmup_us=3 * SECOND,
+        load=(replace(BUSY, until_us=4 * SECOND),),
+        faults=(Crash("people", SECOND, SECOND, share=0.2), Partition(2 * SECOND, SECOND, share=0.5)),
+        checks=(),
+    )
+
+
 if __name__ == "__main__":
-    print(played(disturbed(), int(sys.argv[1])).digest)  # noqa: T201  # the answer of the program
+    for text in sys.argv[2:]:
+        scenario = {"disturbed": disturbed, "tiny": tiny}[sys.argv[1]]()
+        print(run_whole(scenario, int(text)).digest)  # noqa: T201  # the answer of the program

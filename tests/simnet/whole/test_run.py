@@ -47,7 +47,7 @@ def test_two_runs_from_one_seed_are_the_same_to_the_byte_and_another_seed_is_ano
 def test_the_digest_does_not_depend_on_the_hash_seed(hash_seed: str) -> None:
     program = Path(__file__).with_name("small.py")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.simnet.whole.small", "7"],
+        [sys.executable, "-m", "tests.simnet.whole.small", "disturbed", "7"],
         cwd=program.parents[3],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         capture_output=True,
