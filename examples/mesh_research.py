@@ -19,12 +19,13 @@ from latticework.simnet.validate import checks
 FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="mesh-"))
 NODES = int(sys.argv[2]) if len(sys.argv) > 2 else 300
 
-# %% 300 devices on one switch, a message a second: the same seed gives the same bytes
+# %% Many devices on one switch, a message a second: the same seed gives the same bytes
 lan = replace(library.load("lan-300"), until_us=5_000_000, warmup_us=8_000_000, crypto="model")
 lan = sim.with_setting(lan, "nodes.devices.count", NODES)
 first, again = sim.run(lan, seed=7), sim.run(lan, seed=7)
 assert first.digest == again.digest
-print(f"{first.nodes} nodes, {first.delivered} deliveries, p99 {first.percentile_ms(99)} ms: bit for bit the same, twice")
+told = f"{first.nodes} nodes, {first.delivered} deliveries, p99 {first.percentile_ms(99)} ms"
+print(f"{told}: bit for bit the same, twice")
 
 # %% Forty nodes around the world; one tells two stories, and Europe is cut off meanwhile
 scenario = sim.Scenario(

@@ -48,8 +48,49 @@ class Route:
 
 
 @final
+class _Waiter:
+    """One task that waits; a second one is a bug of the caller. A `ParkingLot` for many costs twice as much."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = None
+
+    async def wait(self) -> None:
+        if self._task is not None:
+            raise trio.BusyResourceError("another task waits at this end of the stream")
+        self._task = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            self._task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def wake(self) -> None:
+        if self._task is not None:
+            task, self._task = self._task, None
+            trio.lowlevel.reschedule(task)
+
+
+@final
 class Pipe:
     """From one writer task to one reader task."""
+
+    __slots__ = (
+        "_arrived",
+        "_ended",
+        "_heard_us",
+        "_held",
+        "_in_flight_bytes",
+        "_lost",
+        "_reader",
+        "_reader_closed",
+        "_route",
+        "_window_bytes",
+        "_writer",
+        "_writer_closed",
+    )
 
     def __init__(self, route: Route) -> None:
         self._route = route
@@ -62,15 +103,15 @@ class Pipe:
         self._writer_closed = False
         self._held: list[bytes | Callable[[], None]] = []
         self._heard_us = 0
-        self._readers = trio.lowlevel.ParkingLot()
-        self._writers = trio.lowlevel.ParkingLot()
+        self._reader = _Waiter()
+        self._writer = _Waiter()
 
     async def send_all(self, data: Buffer) -> None:
         view = memoryview(data).cast("B")
         while view:
             size = min(len(view), self._window_bytes // _FRAMES_PER_WINDOW)
             while not self._broken_for_writer and self._in_flight_bytes + size > self._window_bytes:
-                await self._writers.park()
+                await self._writer.wait()
             if self._broken_for_writer:
                 raise ConnectionLostError(f"{self._route.destination} is gone")
             self._send_frame(bytes(view[:size]))
@@ -78,25 +119,25 @@ class Pipe:
 
     async def receive_into(self, buffer: memoryview) -> int:
         while not self._arrived and not self._ended and not self._lost and not self._reader_closed:
-            await self._readers.park()
+            await self._reader.wait()
         if self._reader_closed or (self._lost and not self._arrived and not self._ended):
             raise ConnectionLostError(f"{self._route.source} is gone")
         size = min(len(buffer), len(self._arrived))
         buffer[:size] = self._arrived[:size]
         del self._arrived[:size]
         self._in_flight_bytes -= size
-        self._writers.unpark_all()
+        self._writer.wake()
         return size
 
     def close_reader(self) -> None:
         """The reader is gone at its own end; the writer is told by `lose`."""
         self._reader_closed = True
-        self._readers.unpark_all()
+        self._reader.wake()
 
     def close_writer(self, on_arrival: Callable[[], None]) -> None:
         """The writer is gone: the reader sees the end after all that was sent; `on_arrival` is called then."""
         self._writer_closed = True
-        self._writers.unpark_all()
+        self._writer.wake()
 
         def end() -> None:
             self._arrive_end()
@@ -115,8 +156,8 @@ class Pipe:
         """Nothing gets through any more."""
         self._lost = True
         self._held.clear()
-        self._readers.unpark_all()
-        self._writers.unpark_all()
+        self._reader.wake()
+        self._writer.wake()
 
     @property
     def _broken_for_writer(self) -> bool:
@@ -149,9 +190,9 @@ class Pipe:
     def _hear(self, data: bytes) -> None:
         if not self._lost:
             self._arrived += data
-            self._readers.unpark_all()
+            self._reader.wake()
 
     def _arrive_end(self) -> None:
         if not self._lost:
             self._ended = True
-            self._readers.unpark_all()
+            self._reader.wake()

@@ -18,11 +18,12 @@ class SimStream:
     An end that was closed here answers as one that was lost: `ConnectionLostError`.
     """
 
+    __slots__ = ("_closed", "_incoming", "_outgoing", "_remote")
+
     def __init__(self, remote: Multiaddr, incoming: Pipe, outgoing: Pipe) -> None:
         self._remote = remote
         self._incoming = incoming
         self._outgoing = outgoing
-        self._busy: set[str] = set()
         self._closed = False
 
     @property
@@ -31,16 +32,14 @@ class SimStream:
 
     async def send_all(self, data: Buffer) -> None:
         """Returns when everything is on its way or in the other end's buffer."""
-        with _Busy(self._busy, "send"):
-            await trio.lowlevel.checkpoint_if_cancelled()
-            self._check_open()
-            await self._outgoing.send_all(data)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._check_open()
+        await self._outgoing.send_all(data)
 
     async def receive_into(self, buffer: memoryview) -> int:
-        with _Busy(self._busy, "receive"):
-            await trio.lowlevel.checkpoint_if_cancelled()
-            self._check_open()
-            return await self._incoming.receive_into(buffer)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._check_open()
+        return await self._incoming.receive_into(buffer)
 
     async def aclose(self) -> None:
         """Closed before the first checkpoint, so cancellation leaves nothing open."""
@@ -63,21 +62,6 @@ class SimStream:
     def _check_open(self) -> None:
         if self._closed:
             raise ConnectionLostError("this end was closed")
-
-
-@final
-class _Busy:
-    def __init__(self, busy: set[str], action: str) -> None:
-        self._busy = busy
-        self._action = action
-
-    def __enter__(self) -> None:
-        if self._action in self._busy:
-            raise trio.BusyResourceError(f"another task is in {self._action}")
-        self._busy.add(self._action)
-
-    def __exit__(self, *_: object) -> None:
-        self._busy.discard(self._action)
 
 
 @dataclass(frozen=True, slots=True)
