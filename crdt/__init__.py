@@ -48,6 +48,7 @@ from .roster import (
     certificate_hash,
     device_id,
     read_certificate,
+    roster_root,
 )
 from .space import Base, SpaceEvent, SpaceReplica, Stored, Writer
 from .statements import Conviction, FraudKind, FraudProof, Statement, read_proof
@@ -158,6 +159,7 @@ __all__ = [
     "read_proof",
     "read_stored_entry",
     "rebuild_entry",
+    "roster_root",
     "shown_name",
     "signature_verifies",
     "stable_frontier",

@@ -90,7 +90,6 @@ class _Session:
         self.outside = b""
         self.hashes_told = 0
         self.proofs_sent: set[bytes] = set()
-        self.greeted = False
 
 
 @final
@@ -206,11 +205,6 @@ class Reconciler:
         """Tell our root with the salt that the peer knows: it answers with its own if that differs."""
         return [] if (self._own, self._pending) == self._told else self._tell_root(salted=True)
 
-    def _answer_question(self, session: _Session, root: bytes) -> list[Action]:
-        """A known salt asks for our root, but for the first time: each side greets twice."""
-        asked, session.greeted = session.greeted, True
-        return self._tell_root() if asked and root != self._own else []
-
     def _tell_news(self) -> list[Action]:
         """While entries come in, every batch changes our root: then only what changed besides is worth a word."""
         session = self._session
@@ -234,8 +228,8 @@ class Reconciler:
             self._peer_salt = message.salt
             self._session = _Session(self._heads, self._chains, self._salt, message.salt)
             actions = self._tell_root(salted=True)
-        elif message.salt is not None and self._session is not None:
-            actions = self._answer_question(self._session, message.root)
+        elif message.salt is not None and message.root != self._own:
+            actions = self._tell_root()
         session = self._session
         if session is not None:
             session.peer_asks = False

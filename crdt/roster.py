@@ -11,6 +11,7 @@ validity times gate handshakes (decision 7).
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, final
@@ -84,6 +85,11 @@ def certificate_hash(signed: bytes) -> bytes:
 def account_id(first_certificate: bytes) -> AccountId:
     """The account that the first certificate founds."""
     return AccountId(hashlib.sha256(Label.ACCOUNT_ID.value + first_certificate).digest())
+
+
+def roster_root(hashes: Iterable[bytes]) -> bytes:
+    """SHA-256 over the sorted hashes of a roster's certificates."""
+    return hashlib.sha256(Label.CERTIFICATE.value + b"".join(sorted(hashes))).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +181,7 @@ class Roster:
     def root(self) -> bytes:
         """SHA-256 over the sorted record hashes: equal on replicas that hold the same roster."""
         if self._root is None or self._root[0] != len(self.records):
-            root = hashlib.sha256(Label.CERTIFICATE.value + b"".join(sorted(self.records))).digest()
-            self._root = (len(self.records), root)
+            self._root = (len(self.records), roster_root(self.records))
         return self._root[1]
 
     def copy(self) -> "Roster":

@@ -184,11 +184,13 @@ class Link:
 
     async def _take(self, message: SyncMessage) -> None:
         match message:
-            case RosterRoot(root):
-                self._roster.take_root(root, self._hub.roster)
-                self._wake.set()
-            case RosterHashes(hashes):
-                self._roster.take_hashes(hashes, self._hub.roster)
+            case RosterRoot() | RosterHashes():
+                await self._spend(1 + len(self._hub.roster.records) / 256)
+                match message:
+                    case RosterRoot(root):
+                        self._roster.take_root(root, self._hub.roster)
+                    case RosterHashes(hashes):
+                        self._roster.take_hashes(hashes, self._hub.roster)
                 self._wake.set()
             case RosterRecords(records):
                 await self._hub.take_roster(records)
@@ -209,12 +211,14 @@ class Link:
         if space is None:
             return
         sync = self._sync(space)
-        cost = _cost(message, len(space.heads))
-        if (wait_s := self._pace.spend(cost, trio.current_time())) > 0:
-            await trio.sleep(wait_s)
+        await self._spend(_cost(message, len(space.heads)))
         await self._perform(space, sync, sync.handle(rs.Received(message)))
         self._want_base(space, sync)
         self._hub.link_changed(self.device)
+
+    async def _spend(self, cost: float) -> None:
+        if (wait_s := self._pace.spend(cost, trio.current_time())) > 0:
+            await trio.sleep(wait_s)
 
     def _want_base(self, space: Space, sync: Reconciler) -> None:
         if sync.same_frontier and (request := self._bases.want(space)) is not None:

@@ -2,13 +2,13 @@
 
 Each side says the root of its roster when the link begins and whenever it changes. Who hears another root than its own
 says the hashes of all its certificates; who hears hashes sends the certificates that are missing there, and says its
-own hashes if some are missing here.
+own hashes if some are missing here. No certificate is sent twice on a link, and the same two rosters are compared once.
 """
 
 from collections.abc import Sequence
 from typing import Final, final
 
-from latticework.crdt import Roster
+from latticework.crdt import Roster, roster_root
 
 from .messages import RosterHashes, RosterRecords, RosterRoot
 
@@ -24,6 +24,8 @@ class RosterExchange:
         self._root_due = True
         self._hashes_due = False
         self._lacking: list[bytes] = []
+        self._sent: set[bytes] = set()
+        self._answered: tuple[bytes, bytes] | None = None
 
     @property
     def is_due(self) -> bool:
@@ -36,13 +38,21 @@ class RosterExchange:
 
     def take_root(self, root: bytes, roster: Roster) -> None:
         """The peer said its root."""
-        self._hashes_due |= root != roster.root()
+        self._answer(root, roster)
 
     def take_hashes(self, hashes: Sequence[bytes], roster: Roster) -> None:
         """The peer said all its hashes."""
         theirs = frozenset(hashes)
-        self._lacking = [digest for digest in roster.records if digest not in theirs]
-        self._hashes_due |= any(digest not in roster.records for digest in hashes)
+        self._lacking = [d for d in roster.records if d not in theirs and d not in self._sent]
+        if any(digest not in roster.records for digest in hashes):
+            self._answer(roster_root(hashes), roster)
+
+    def _answer(self, theirs: bytes, roster: Roster) -> None:
+        """Say our hashes, unless we did so when both sides were as they are now: what one refuses stays refused."""
+        state = (roster.root(), theirs)
+        if theirs != state[0] and state != self._answered:
+            self._answered = state
+            self._hashes_due = True
 
     def next(self, roster: Roster) -> RosterRoot | RosterHashes | RosterRecords | None:
         """What to say next."""
@@ -54,5 +64,6 @@ class RosterExchange:
             return RosterHashes(tuple(sorted(roster.records)))
         if self._lacking:
             batch, self._lacking = self._lacking[:_BATCH], self._lacking[_BATCH:]
+            self._sent.update(batch)
             return RosterRecords(tuple(roster.records[digest] for digest in batch))
         return None

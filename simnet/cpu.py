@@ -5,6 +5,8 @@ says what it sends once it is free: so a flood of signatures costs its victim ti
 answers it.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, final
 
@@ -43,3 +45,13 @@ def charge(cost_us: int) -> None:
     cpu = running_on.get()
     if cpu is not None:
         cpu.charge(cost_us)
+
+
+@contextmanager
+def free_of_charge() -> Generator[None]:
+    """Inside, nothing is charged: it is a part of what was."""
+    token = running_on.set(None)
+    try:
+        yield
+    finally:
+        running_on.reset(token)

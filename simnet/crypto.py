@@ -9,6 +9,7 @@ where somebody forges (`roles`).
 In every mode each verification is charged to the node that asks, so a flood of signatures is not free.
 """
 
+import hashlib
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from latticework.node.surroundings import ChannelOf
 from latticework.wire import KemProvider, Label, SignatureProvider, Signer
 from latticework.wire.signing import CompositeSignatures, Verifier, verifying_through
 
-from .cpu import COMPOSITE_VERIFY_US, VERIFY_US, charge
+from .cpu import COMPOSITE_VERIFY_US, VERIFY_US, charge, free_of_charge
 from .model_channel import ModelChannel
 from .providers import ModelKem, ModelSignatures
 from .scenario import Crypto
@@ -29,16 +30,18 @@ _REMEMBERED: Final = 1 << 16
 
 
 @final
-class _Memory[K]:
-    """The newest answers of a pure predicate."""
+class _Memory:
+    """The newest answers of a pure predicate of byte strings; a question is kept as its hash, BLAKE2b-256."""
 
     def __init__(self) -> None:
-        self._answers: dict[K, bool] = {}
+        self._answers: dict[bytes, bool] = {}
 
-    def ask(self, question: K, compute: Callable[[], bool]) -> bool:
-        answer = self._answers.get(question)
+    def ask(self, compute: Callable[[], bool], *question: bytes) -> bool:
+        lengths = b"".join(len(part).to_bytes(4) for part in question)
+        key = hashlib.blake2b(lengths + b"".join(question), digest_size=32).digest()
+        answer = self._answers.get(key)
         if answer is None:
-            answer = self._answers[question] = compute()
+            answer = self._answers[key] = compute()
             if len(self._answers) > _REMEMBERED:
                 del self._answers[next(iter(self._answers))]
         return answer
@@ -50,7 +53,7 @@ class _MemoSignatures:
 
     def __init__(self, inner: SignatureProvider, *, remember: bool) -> None:
         self._inner = inner
-        self._memory = _Memory[tuple[bytes, bytes, bytes, bytes]]() if remember else None
+        self._memory = _Memory() if remember else None
 
     @property
     def name(self) -> str:
@@ -68,14 +71,15 @@ class _MemoSignatures:
         return self._inner.signer(seed)
 
     def verify(self, public: bytes, message: bytes, signature: bytes, label: Label) -> bool:
-        charge(COMPOSITE_VERIFY_US - VERIFY_US)
+        charge(COMPOSITE_VERIFY_US)
 
         def compute() -> bool:
-            return self._inner.verify(public, message, signature, label)
+            with free_of_charge():
+                return self._inner.verify(public, message, signature, label)
 
         if self._memory is None:
             return compute()
-        return self._memory.ask((public, message, signature, label.value), compute)
+        return self._memory.ask(compute, public, message, signature, label.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +103,14 @@ def providers(mode: Crypto) -> Providers:
 @contextmanager
 def computing(mode: Crypto) -> Generator[None]:
     """Inside, Ed25519 verifications are charged for, and remembered unless `mode` is `real`."""
-    memory = None if mode == "real" else _Memory[tuple[bytes, bytes, bytes]]()
+    memory = None if mode == "real" else _Memory()
 
     def wrap(verify: Verifier) -> Verifier:
         def charged(public: bytes, message: bytes, signature: bytes) -> bool:
             charge(VERIFY_US)
             if memory is None:
                 return verify(public, message, signature)
-            return memory.ask((public, message, signature), lambda: verify(public, message, signature))
+            return memory.ask(lambda: verify(public, message, signature), public, message, signature)
 
         return charged
 

@@ -67,8 +67,8 @@ class SimDevice:
         self.host.cpu.factor = setup.cpu
         self.clock: Final = OwnClock(clock, setup.skew_us, setup.drift_ppm)
         self.vault: Final = MemoryVault()
-        self.disk_full = False
-        """While it is, nothing can be stored."""
+        self.disk_full = 0
+        """While it is not 0, nothing can be stored: how many reasons there are for that."""
         self._rng = rng
         self._setup = setup
         create_identity(self.vault, name, rng.child("identity"), self.clock)

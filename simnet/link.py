@@ -13,9 +13,9 @@ from latticework.wire import LocalError, Rng
 from .draws import below, draw, key_from, threshold
 
 _SECOND_US: Final = 1_000_000
-_MIN_RETRANSMIT_US: Final = 200_000
+MIN_RETRANSMIT_US: Final = 200_000
 """Linux's least retransmission time-out; RFC 6298 asks for a second, which no system keeps to."""
-_MAX_LOSSES: Final = 8
+MAX_LOSSES: Final = 8
 """A frame gets through after so many losses in a row at the latest: beyond, only a partition stops it."""
 _JITTER, _LOSS, _BURST, _BURST_LOSS, _CORRUPT = range(1, 6)
 
@@ -136,7 +136,10 @@ class Lane:
         self._bad = False
 
     def arrival_us(self, now_us: int, size_bytes: int) -> int:
-        """The arrival of a frame of `size_bytes`, never before that of the frame sent before it."""
+        """The arrival of a frame of `size_bytes`, never before that of the frame sent before it.
+
+        That is at the far host's own line (`far.down`), which it takes when it gets there.
+        """
         self.sent_bytes += size_bytes
         self.sent_frames += 1
         at_us = now_us
@@ -151,16 +154,14 @@ class Lane:
                 at_us += below(self._key ^ _JITTER, self._count, most_us + 1)
             if link.trouble is not None:
                 at_us += self._retransmission_us(link.trouble)
-        if self.far.down is not None:
-            at_us = self.far.down.through_us(at_us, size_bytes)
         self._last_arrival_us = max(self._last_arrival_us, at_us)
         return self._last_arrival_us
 
     def _retransmission_us(self, trouble: Trouble) -> int:
         """How much later a frame comes because it was lost: time-outs double (RFC 6298)."""
-        wait_us, timeout_us = 0, max(_MIN_RETRANSMIT_US, 2 * self.link.latency_us)
-        for attempt in range(_MAX_LOSSES):
-            if not self._loses(trouble, self._count * _MAX_LOSSES + attempt):
+        wait_us, timeout_us = 0, max(MIN_RETRANSMIT_US, 2 * self.link.latency_us)
+        for attempt in range(MAX_LOSSES):
+            if not self._loses(trouble, self._count * MAX_LOSSES + attempt):
                 break
             self.lost += 1
             wait_us += timeout_us << attempt

@@ -80,13 +80,14 @@ class Pipe:
     __slots__ = (
         "_arrived",
         "_ended",
-        "_heard_us",
         "_held",
         "_in_flight_bytes",
+        "_listening",
         "_lost",
         "_reader",
         "_reader_closed",
         "_route",
+        "_waiting",
         "_window_bytes",
         "_writer",
         "_writer_closed",
@@ -102,7 +103,10 @@ class Pipe:
         self._reader_closed = False
         self._writer_closed = False
         self._held: list[bytes | Callable[[], None]] = []
-        self._heard_us = 0
+        """What could not leave."""
+        self._waiting: list[bytes | Callable[[], None]] = []
+        """What is on its last step, and waits for a partition to end or for the host to be free."""
+        self._listening = False
         self._reader = _Waiter()
         self._writer = _Waiter()
 
@@ -132,6 +136,8 @@ class Pipe:
     def close_reader(self) -> None:
         """The reader is gone at its own end; the writer is told by `lose`."""
         self._reader_closed = True
+        self._held.clear()
+        self._waiting.clear()
         self._reader.wake()
 
     def close_writer(self, on_arrival: Callable[[], None]) -> None:
@@ -147,6 +153,8 @@ class Pipe:
 
     def release(self) -> None:
         """What was held back goes on, if it may."""
+        if self._waiting and not self._listening:
+            self._listen()
         if self._held and self._route.passes():
             held, self._held = self._held, []
             for item in held:
@@ -156,6 +164,7 @@ class Pipe:
         """Nothing gets through any more."""
         self._lost = True
         self._held.clear()
+        self._waiting.clear()
         self._reader.wake()
         self._writer.wake()
 
@@ -176,16 +185,36 @@ class Pipe:
     def _transmit(self, item: bytes | Callable[[], None]) -> None:
         route = self._route
         data = item if isinstance(item, bytes) else b""
-        route.clock.schedule(route.transmit(data), partial(self._arrive, item))
+        arrive = self._descend if route.lane.far.down is not None else self._arrive
+        route.clock.schedule(route.transmit(data), partial(arrive, item))
+
+    def _descend(self, item: bytes | Callable[[], None]) -> None:
+        """The host's own line comes last; frames of all links take it in the order in which they get there."""
+        clock, down = self._route.clock, self._route.lane.far.down
+        size = len(item) if isinstance(item, bytes) else 0
+        at_us = clock.monotonic_us() if down is None else down.through_us(clock.monotonic_us(), size)
+        clock.schedule(at_us, partial(self._arrive, item))
 
     def _arrive(self, item: bytes | Callable[[], None]) -> None:
-        clock, free_us = self._route.clock, max(self._route.far.free_us, self._heard_us)
-        hear = partial(self._hear, item) if isinstance(item, bytes) else item
-        if free_us > clock.monotonic_us():
-            self._heard_us = free_us
-            clock.schedule(free_us, hear)
-        else:
-            hear()
+        self._waiting.append(item)
+        if not self._listening:
+            self._listen()
+
+    def _listen(self) -> None:
+        """Hear one frame, if it gets here and the host is free; then the next, after what the first set off."""
+        self._listening = False
+        if not self._waiting or not self._route.passes():
+            return
+        clock, free_us = self._route.clock, self._route.far.free_us
+        if free_us <= clock.monotonic_us():
+            item = self._waiting.pop(0)
+            if isinstance(item, bytes):
+                self._hear(item)
+            else:
+                item()
+        if self._waiting:
+            self._listening = True
+            clock.schedule(free_us, self._listen)
 
     def _hear(self, data: bytes) -> None:
         if not self._lost:

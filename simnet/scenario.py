@@ -1,8 +1,8 @@
 """A scenario: who takes part, over which links, what is sent, what goes wrong, and what must hold.
 
 The same scenario runs on every tier: `F` runs whole nodes, `C` the same protocol machines called directly, `V` numpy
-alone. All fields have units; `scenario_file` reads them from TOML. Times count from the start of the run; the load and
-the faults of a scenario begin after `warmup_us`, when the mesh stands.
+alone. All fields have units; `scenario_file` reads them from TOML. Times of loads, faults and late joiners count from
+the end of `warmup_us`, when the mesh stands, and the run goes on for `until_us` after it.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,9 @@ type Crypto = Literal["real", "memo", "model"]
 TIERS: Final[tuple[Tier, ...]] = ("F", "C", "V")
 CRYPTO_MODES: Final[tuple[Crypto, ...]] = ("real", "memo", "model")
 HONEST: Final = "honest"
-PROTOCOLS: Final = ("gossip", "flood")
+PROTOCOLS: Final = ("gossip", "flood", "sync", "kademlia")
+ON_TIER_C: Final = frozenset({"sync", "kademlia"})
+"""Protocols that run by themselves on tier C only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ class Links:
     `regions` is `"internet"` (the eight-region matrix), `"lan"`, or the path of a CSV file. With `uniform_us`, each
     directed pair has one latency drawn from that range and no region counts. `jitter` is the share by which a latency
     may grow, anew for each frame, `jitter_us` a fixed part. `burst_enter`, `burst_leave` and `burst_loss` are the
-    Gilbert-Elliott chances. Lost and corrupt frames of a stream arrive late, as after a retransmission; datagrams and
-    tier C's messages are lost.
+    Gilbert-Elliott chances. Lost and corrupt frames of a stream (tier F, and `sync` on tier C) arrive late, as after a
+    retransmission, and are neither reordered nor doubled; datagrams and tier C's other messages are lost.
     """
 
     regions: str = "internet"
@@ -114,7 +116,18 @@ class ShareFile:
     at_us: int = 0
 
 
-type Load = Publish | ShareFile
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Lookups of random keys (tier C, `kademlia`), `rate_per_s` of them, in turn from drawn members as in `Publish`."""
+
+    source: str
+    rate_per_s: float = 1.0
+    from_us: int = 0
+    until_us: int | None = None
+    sources: int = 0
+
+
+type Load = Publish | ShareFile | Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +327,7 @@ def _refusal_of_shares(scenario: Scenario) -> str:
     shares += [check.least for check in scenario.checks if isinstance(check, Coverage)]
     if not all(0 <= share <= 1 for share in shares):
         return "a share is between 0 and 1"
-    if any(isinstance(load, Publish) and load.rate_per_s <= 0 for load in scenario.load):
+    if any(isinstance(load, Publish | Lookup) and load.rate_per_s <= 0 for load in scenario.load):
         return "a rate is above 0"
     mesh = scenario.mesh
     if not 0 <= mesh.d_out < mesh.d_lo <= mesh.d <= mesh.d_hi or mesh.history_gossip > mesh.history_length:

@@ -37,6 +37,7 @@ from .scenario import (
     Latency,
     Links,
     Load,
+    Lookup,
     Mesh,
     Partition,
     Publish,
@@ -125,6 +126,8 @@ _SHARE: Final = Key("share", Kind.AMOUNT)
 _WITHIN: Final = Key("within", Kind.DURATION, "within_us")
 _SIZE: Final = Key("size", Kind.SIZE, "size_bytes")
 _SOURCE: Final = Key("source", Kind.TEXT)
+_SOURCES: Final = Key("sources", Kind.COUNT)
+_RATE: Final = Key("rate", Kind.RATE, "rate_per_s")
 
 RUN: Final = Shape(
     Scenario,
@@ -182,9 +185,8 @@ MESH: Final = Shape(
     ),
 )
 LOADS: Final = {
-    "publish": Shape(
-        Publish, (_SOURCE, Key("rate", Kind.RATE, "rate_per_s"), _SIZE, _FROM, _UNTIL, Key("sources", Kind.COUNT))
-    ),
+    "publish": Shape(Publish, (_SOURCE, _RATE, _SIZE, _FROM, _UNTIL, _SOURCES)),
+    "lookup": Shape(Lookup, (_SOURCE, _RATE, _FROM, _UNTIL, _SOURCES)),
     "file": Shape(ShareFile, (_SOURCE, _SIZE, _AT)),
 }
 FAULTS: Final = {

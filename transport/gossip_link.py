@@ -42,6 +42,8 @@ class PeerLink:
         """Send a frame at once if nothing waits, or queue it; False if it was dropped."""
         if self._idle is not None and self._idle.send_nowait(frame):
             return True
+        # What waits goes first, so nothing is sent past it until the writer has taken it.
+        self._idle = None
         queued = self._outbox.push(frame, priority)
         self._waiting.set()
         return queued

@@ -1,6 +1,7 @@
 """What goes wrong in a run of whole nodes: partitions, churn, crashes, full disks, slow processors."""
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import assert_never
 
 import trio
@@ -82,11 +83,12 @@ async def _come_and_go(simulation: Simulation, member: Member, fault: Churn, unt
     end_us = simulation.scenario.warmup_us + until_us
     while simulation.now_us < end_us:
         await trio.sleep(fault.session.draw_us(rng) / 1e6)
-        if simulation.now_us >= end_us:
-            break
+        if simulation.now_us >= end_us or member.barred:
+            continue
         await _stop_and_wait(simulation, [member], silently=False)
         await trio.sleep(fault.rejoin.draw_us(rng) / 1e6)
-        simulation.start(member)
+        if not member.barred:
+            simulation.start(member)
 
 
 async def _crash(simulation: Simulation, fault: Crash, rng: KeyedRng) -> None:
@@ -94,12 +96,14 @@ async def _crash(simulation: Simulation, fault: Crash, rng: KeyedRng) -> None:
     await _until(simulation, fault.at_us)
     await _stop_and_wait(simulation, chosen, silently=True)
     for member in chosen:
+        member.barred = True
         if fault.lose_disk:
             member.device.lose_disk()
             simulation.record.forget(member.number)
     if fault.for_us is not None:
         await _until(simulation, fault.at_us + fault.for_us)
         for member in chosen:
+            member.barred = False
             simulation.start(member)
 
 
@@ -114,7 +118,7 @@ async def _stop_and_wait(simulation: Simulation, members: Sequence[Member], *, s
 def _fill_disks(members: Sequence[Member]) -> Callable[[bool], None]:
     def turn(full: bool) -> None:  # noqa: FBT001  # on and off
         for member in members:
-            member.device.disk_full = full
+            member.device.disk_full += 1 if full else -1
 
     return turn
 
@@ -133,8 +137,12 @@ def _arm(simulation: Simulation, chance: float, points: tuple[str, ...]) -> Call
 def _slow_down(members: Sequence[Member], factor: float) -> Callable[[bool], None]:
     def turn(slow: bool) -> None:  # noqa: FBT001  # on and off
         for member in members:
+            if slow:
+                member.slowed_by.append(factor)
+            else:
+                member.slowed_by.remove(factor)
             # A processor that is free otherwise has its real cost while it is slow.
             usual = member.group.cpu
-            member.device.host.cpu.factor = (usual or 1.0) * factor if slow else usual
+            member.device.host.cpu.factor = (usual or 1.0) * prod(member.slowed_by) if member.slowed_by else usual
 
     return turn

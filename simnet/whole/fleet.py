@@ -8,7 +8,9 @@ from typing import Final, final
 import trio
 
 from latticework.handshake import KeyVault
+from latticework.node.account import Account
 from latticework.node.app import Node
+from latticework.node.state import MemoryState
 from latticework.node.surroundings import Observer
 from latticework.transport import GossipParams, GossipRouter, Multiaddr, Router
 from latticework.wire import LocalError
@@ -25,6 +27,7 @@ from ..nat_mix import PRESETS, named_mix
 from ..network import SimNetwork
 from ..rng import KeyedRng
 from ..scenario import Group, Mesh, Scenario
+from ..threads import InlineThreads
 from ..transcript import FrameHook
 
 SPACE: Final = "mesh"
@@ -48,6 +51,12 @@ class Member:
     life: trio.CancelScope | None = None
     changed: trio.Event = field(default_factory=trio.Event)
     ups: int = 0
+    wanted: bool = False
+    """Whether it is to run, also while it is stopping."""
+    barred: bool = False
+    """Whether it is not to be started again by churn: it crashed for good, or has not joined yet."""
+    slowed_by: list[float] = field(default_factory=list[float])
+    """Factors of the faults that slow its processor now."""
 
     @property
     def name(self) -> str:
@@ -148,6 +157,8 @@ class Fleet:
         founded = found_fleet(vaults, SPACE, self._rng.child("account"), self._clock, crypto.kem, crypto.signatures)
         for member in self.members:
             member.device.remember(founded.state)
+        # The roster is judged here, once for all, and not at the cost of whoever starts first.
+        Account(founded.state, MemoryState(), crypto.signatures, InlineThreads(), lambda: None)
         return founded
 
 

@@ -41,6 +41,7 @@ async def equivocate(simulation: Simulation, member: Member) -> None:
                     branch.write(f"{member.name}-{number}", f"history {name}")
                 except LocalError:
                     return
+                simulation.liars[branch.log] = None
                 if simulation.lies_told_us is None:
                     simulation.lies_told_us = simulation.now_us
                 for listener in half:

@@ -8,6 +8,7 @@ from latticework.node.surroundings import Observer
 from latticework.wire import EntryId, SpaceId
 
 from ..clock import VirtualClock
+from ..cpu import Cpu
 from ..result import Deliveries
 
 
@@ -15,9 +16,13 @@ from ..result import Deliveries
 class Record:
     """Deliveries of entries, as the nodes' own admission tells them."""
 
-    def __init__(self, clock: VirtualClock, nodes: int) -> None:
+    def __init__(self, clock: VirtualClock, nodes: int, honest: Sequence[int]) -> None:
         self._clock = clock
         self._nodes = nodes
+        self._honest = frozenset(honest)
+        self._lost_us: dict[int, int] = {}
+        self.cpus: list[Cpu] = []
+        """The processors of all nodes: what a node has admitted it has when its processor is through with it."""
         self._numbers: dict[EntryId, int] = {}
         self._seen: list[bytearray] = []
         self.deliveries: Final = Deliveries()
@@ -26,7 +31,7 @@ class Record:
         self.entries = 0
         """Entries admitted by all nodes together, openings and checkpoints included."""
         self.last_down_us: Final = [-1] * nodes
-        """When each node was last not up; -1 for one that always was."""
+        """When each node last was not up yet or any more; -1 for one that always was."""
         self.is_up_at_end: Final = [True] * nodes
 
     def observer(self, node: int) -> Observer:
@@ -35,6 +40,8 @@ class Record:
         def observe(space: SpaceId, entries: Sequence[Entry]) -> None:
             del space
             self.entries += len(entries)
+            if node not in self._honest:
+                return
             for entry in entries:
                 number = self._numbers.get(entry.id)
                 if number is not None:
@@ -60,19 +67,21 @@ class Record:
 
     def forget(self, node: int) -> None:
         """The node has lost its disk: what it gets again is no second delivery, nor another first one."""
+        self._lost_us[node] = self._clock.monotonic_us()
         for seen in self._seen:
             seen[node] = min(seen[node] * 2, 2)
 
     def expected(self, honest: Sequence[int]) -> list[tuple[int, int]]:
         """(message, node) for honest nodes, the source left out, that were up from the publication to the end.
 
-        A message that nobody got before its source went down for good was lost with it, and is expected nowhere.
+        A message that nobody got before its source went down for good, or lost its disk, was lost with it, and is
+        expected nowhere.
         """
         deliveries, left = self.deliveries, dict.fromkeys(self.deliveries.message)
         return [
             (message, node)
             for message, (source, at_us) in enumerate(zip(deliveries.source, deliveries.published_us, strict=True))
-            if message in left or self.last_down_us[source] < at_us or self.is_up_at_end[source]
+            if message in left or (self.is_up_at_end[source] and self._lost_us.get(source, -1) < at_us)
             for node in honest
             if node != source and self.last_down_us[node] < at_us
         ]
@@ -86,7 +95,7 @@ class Record:
         seen = self._seen[message]
         match seen[node]:
             case 0:
-                self.deliveries.deliver(message, node, self._clock.monotonic_us())
+                self.deliveries.deliver(message, node, max(self._clock.monotonic_us(), self.cpus[node].free_us))
             case 1:
                 self.twice += 1
             case _:

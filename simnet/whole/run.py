@@ -9,10 +9,11 @@ from importlib.metadata import version
 from typing import assert_never
 
 from latticework.transport import GossipRouter, Router
+from latticework.wire import LocalError
 
 from ..progress import Progress, ProgressHook
 from ..result import NodeFigures, Result, run_id
-from ..scenario import HONEST, Publish, Scenario, ShareFile
+from ..scenario import HONEST, ON_TIER_C, Lookup, Publish, Scenario, ShareFile
 from .faults import happen
 from .files import share_file
 from .load import publish
@@ -33,6 +34,10 @@ def run_whole(scenario: Scenario, seed: int, progress: ProgressHook = _ignore, s
         DeadlockError: every task waits; it names them.
     """
     cpu_s = time.process_time()
+    if scenario.protocol in ON_TIER_C:
+        raise LocalError(
+            f"scenario {scenario.name!r}: protocol {scenario.protocol!r} is for tier C, not for whole nodes"
+        )
     check_roles(scenario)
     simulation = Simulation(scenario, seed, progress, _wrap)
     tasks: list[Callable[[], Awaitable[None]]] = []
@@ -42,6 +47,10 @@ def run_whole(scenario: Scenario, seed: int, progress: ProgressHook = _ignore, s
                 tasks.append(partial(publish, simulation, load, number))
             case ShareFile():
                 tasks.append(partial(share_file, simulation, load, number))
+            case Lookup():
+                raise LocalError(
+                    f"scenario {scenario.name!r}: load Lookup is for protocol kademlia, which is on tier C"
+                )
             case _:
                 assert_never(load)
     tasks += [partial(happen, simulation, fault, number) for number, fault in enumerate(scenario.faults)]

@@ -15,7 +15,7 @@ import trio
 
 from latticework.node.space import Space
 from latticework.transport import GossipRouter, Router
-from latticework.wire import LocalError, SpaceId, arming
+from latticework.wire import LocalError, LogId, SpaceId, arming
 
 from ..clock import VirtualClock
 from ..crypto import computing, providers
@@ -82,7 +82,8 @@ class NodeHandle:
         self._simulation.stop(self.member, silently=False)
 
     def start(self) -> None:
-        """Start again, if it is down."""
+        """Start again, if it is down, whatever a fault of the scenario took it down for."""
+        self.member.barred = False
         self._simulation.start(self.member)
 
 
@@ -97,13 +98,14 @@ class Simulation:
         self.clock: Final = VirtualClock()
         self.rng: Final = KeyedRng(seed.to_bytes(8, "big", signed=True), "whole")
         self.transcript: Final = Transcript()
-        self.record: Final = Record(self.clock, scenario.node_count)
+        self.record: Final = Record(self.clock, scenario.node_count, scenario.honest)
         self.timeline: Final = Timeline()
         self._progress = progress
         self.crypto: Final = providers(scenario.crypto)
         observers = [self.record.observer(number) for number in range(scenario.node_count)]
         wrap = _as_it_is if wrapper is None else partial(wrapper, self)
         self.fleet: Final = Fleet(scenario, self.clock, self.rng, self.crypto, self.transcript, observers, wrap)
+        self.record.cpus = [member.device.host.cpu for member in self.fleet.members]
         self._seed = seed.to_bytes(8, "big", signed=True)
         self._nursery: trio.Nursery | None = None
         self.counters: Final[Counter[str]] = Counter()
@@ -116,6 +118,8 @@ class Simulation:
         """Invariants that did not hold, in the order in which that was seen."""
         self.lies_told_us: int | None = None
         """When the first device told two histories of its log."""
+        self.liars: Final[dict[LogId, None]] = {}
+        """Logs with two histories."""
         self.convicted_us: Final[dict[int, int]] = {}
         """When each honest node was first seen to hold a proof of it."""
         self.ending = Ending((), (), (), ())
@@ -179,6 +183,7 @@ class Simulation:
                     if member.group.joins_at_us == 0:
                         self.start(member)
                     else:
+                        member.barred = True
                         self.record.last_down_us[member.number] = 0
                         nursery.start_soon(self._join_later, member)
                 for task in tasks:
@@ -212,7 +217,8 @@ class Simulation:
         return failed
 
     def start(self, member: Member) -> None:
-        """Start a device that is down."""
+        """Start a device that is down, or as soon as it is, if it is stopping."""
+        member.wanted = True
         if self._nursery is not None and member.life is None:
             member.life = trio.CancelScope()
             self._nursery.start_soon(self._live, member, member.life)
@@ -220,6 +226,7 @@ class Simulation:
     def stop(self, member: Member, *, silently: bool) -> None:
         """Stop a device; `silently` lets no goodbye through."""
         self.record.last_down_us[member.number] = self.now_us
+        member.wanted = False
         if member.life is None:
             return
         if silently:
@@ -228,13 +235,15 @@ class Simulation:
 
     async def _live(self, member: Member, life: trio.CancelScope) -> None:
         topology = self.net.topology
-        if topology.is_silent(member.name):
+        if topology.is_silent(member.name) and not life.cancel_called:
             topology.revive(member.name)
         member.ups += 1
         try:
             with life:
                 async with member.device.up(member.peers) as node:
                     member.node = node
+                    if self.now_us:
+                        self.record.last_down_us[member.number] = self.now_us
                     await trio.sleep_forever()
         finally:
             member.node = member.life = None
@@ -242,9 +251,12 @@ class Simulation:
                 self.record.last_down_us[member.number] = self.now_us
             ended, member.changed = member.changed, trio.Event()
             ended.set()
+        if member.wanted:
+            self.start(member)
 
     async def _join_later(self, member: Member) -> None:
         await trio.sleep_until((self.scenario.warmup_us + member.group.joins_at_us) / 1e6)
+        member.barred = False
         self.start(member)
 
     async def _sample(self) -> None:
@@ -267,7 +279,7 @@ class Simulation:
         if self.lies_told_us is not None:
             for member in honest:
                 space = self.space_of(member)
-                if space is not None and space.convictions:
+                if space is not None and any(conviction.log in self.liars for conviction in space.convictions):
                     self.convicted_us.setdefault(member.number, self.now_us)
         self._progress(Progress(self.now_us, self.end_us, delivered, up))
         if self.record.twice and not self.failures:

@@ -13,7 +13,9 @@ def judge(simulation: Simulation, check: Check) -> CheckResult:
         case Coverage():
             return _coverage(simulation, check)
         case Latency(most_us, percentile):
-            got = percentile_ms(simulation.record.deliveries.latency_us, percentile)
+            latencies = simulation.record.latencies()
+            expected = simulation.record.expected(simulation.scenario.honest)
+            got = percentile_ms([latencies[pair] for pair in expected if pair in latencies], percentile)
             told = "nothing was delivered" if got is None else f"p{percentile:g} {got:.1f} ms, at most {most_us / 1e3}"
             return CheckResult("latency", got is not None and got * 1e3 <= most_us, told)
         case Converged():
@@ -36,15 +38,16 @@ def _coverage(simulation: Simulation, check: Coverage) -> CheckResult:
     in_time = sum(
         latency is not None and (within_us is None or latency <= within_us) for latency in map(latencies.get, expected)
     )
-    share = in_time / len(expected) if expected else 1.0
+    share = in_time / len(expected) if expected else 0.0
     told = f"{in_time} of {len(expected)} deliveries ({share:.4f}), at least {check.least}"
     return CheckResult("coverage", share >= check.least, told + (f" within {within_us / 1e6} s" if within_us else ""))
 
 
 def _converged(simulation: Simulation) -> CheckResult:
     roots = simulation.ending.roots
-    apart = len({root for root in roots if root is not None}) + roots.count(None)
-    return CheckResult("converged", apart <= 1, f"{len(roots)} honest nodes hold {apart} different states")
+    apart, without = len({root for root in roots if root is not None}), roots.count(None)
+    told = f"{len(roots)} honest nodes hold {apart} different states" + (f", {without} none" if without else "")
+    return CheckResult("converged", apart == 1 and not without, told)
 
 
 def _detected(simulation: Simulation, within_us: int) -> CheckResult:

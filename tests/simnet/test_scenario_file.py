@@ -251,7 +251,7 @@ LOAD = '[[load]]\nkind = "publish"\n'
         (SMALL + LOAD + "source = 'peers'\nrate = 0", "it.toml: scenario 'it.toml': a rate is above 0"),
         (SMALL + "[[load]]\nsource = 'peers'", "it.toml: load 0: key 'kind' is missing; it is one of publish, file"),
         (SMALL + "[[fault]]\nkind = 'partitoin'", "it.toml: fault 0: unknown kind 'partitoin'; did you mean 'partiti"),
-        (SMALL + "[[fault]]\nkind = 'zzz'", "it.toml: fault 0: unknown kind 'zzz'; there is: churn, crash, fault-points"),
+        (SMALL + "[[fault]]\nkind = 'zzz'", "it.toml: fault 0: unknown kind 'zzz'; there is: churn, crash,"),
         (SMALL + "[check]\nkind = 'coverage'", "it.toml: check: it is a list of tables, each headed [[check]]"),
         ("nodes = [3]\nrun = {until = '1s'}", "it.toml: nodes 0: it is a table of keys and values"),
         ("run = 3", "it.toml: run: it is a table of keys and values"),

@@ -12,7 +12,7 @@ from latticework.transport.gossip_events import (
 )
 from latticework.transport.gossip_params import GossipParams, ScoreParams, TopicScoreParams, decay
 from latticework.transport.gossip_rpc import Prune, Rpc
-from latticework.transport.gossip_score import Scores
+from latticework.transport.gossip_score import PeerStats, Scores
 from latticework.wire import LocalError
 
 from .gossip_kit import (
@@ -228,17 +228,23 @@ def test_a_peer_that_leaves_well_makes_room_behind_its_address() -> None:
     assert solo.score("two") == 0
 
 
+def connected(scores: Scores, name: str, ip: str = "") -> PeerStats:
+    stats = PeerStats(peer_of(name))
+    scores.connect(stats, ip)
+    return stats
+
+
 def test_misbehaviour_beyond_the_threshold_counts_by_the_square_and_fades() -> None:
     params = ScoreParams(
         behaviour_penalty_threshold=2, behaviour_penalty_weight=-10, behaviour_penalty_decay=decay(60 * SECOND)
     )
     scores = Scores(params)
-    stats = scores.connect(peer_of("peer"), "")
+    stats = connected(scores, "peer")
     scores.penalise(stats, 2)
     assert scores.score(stats) == 0
     scores.penalise(stats)
     assert scores.score(stats) == -10
-    scores.decay(0, 10)
+    scores.decay([stats], 0, 10)
     assert scores.score(stats) == 0
 
 
@@ -272,12 +278,13 @@ def test_of_a_mixed_record_the_bad_part_survives_a_reconnection() -> None:
 def test_a_bad_score_is_forgotten_in_the_end_and_only_so_many_are_kept() -> None:
     scores = Scores(ScoreParams(retain_score_us=10, max_retained=2, behaviour_penalty_threshold=0))
     for name in names("peer", 3):
-        scores.penalise(scores.connect(peer_of(name), "10.0.0.1"))
-        scores.disconnect(peer_of(name), 0)
-    assert scores.score(scores.connect(peer_of("peer-0"), "")) == 0
-    assert scores.score(scores.connect(peer_of("peer-1"), "")) == -10
-    scores.decay(11)
-    assert scores.score(scores.connect(peer_of("peer-2"), "")) == 0
+        stats = connected(scores, name, "10.0.0.1")
+        scores.penalise(stats)
+        scores.disconnect(stats, 0)
+    assert scores.score(connected(scores, "peer-0")) == 0
+    assert scores.score(connected(scores, "peer-1")) == -10
+    scores.decay([], 11)
+    assert scores.score(connected(scores, "peer-2")) == 0
 
 
 # Thresholds
