@@ -572,6 +572,34 @@ def test_a_peer_that_says_anything_gets_few_messages_and_moves_nothing(messages:
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize("opens_late", [False, True])
+def test_whoever_leads_asks_before_a_round_about_what_gossip_carries_and_is_always_answered(
+    *, opens_late: bool
+) -> None:
+    leads, answers = history([1]), history([1])
+    low, high = bytes(16), b"\xff" * 16
+    leader = Reconciler(leads.heads, leads.proofs, leads, low)
+    other = Reconciler(answers.heads, answers.proofs, answers, high)
+    due = [action.message for action in leader.start(0) if isinstance(action, Send)]
+    greetings = [action.message for action in other.start(0) if isinstance(action, Send)]
+    # A side that opens late never heard the first greeting.
+    for message in [] if opens_late else due:
+        other.handle(Received(message))
+    for message in greetings:
+        due = [action.message for action in leader.handle(Received(message)) if isinstance(action, Send)]
+    for message in due:
+        other.handle(Received(message))
+    leads.heads[log_id(0)] = history([2]).heads[log_id(0)]
+    (asked,) = leader.handle(LocalChanged(0, carried=True))
+    assert isinstance(asked, Send)
+    assert isinstance(asked.message, Root)
+    (answer,) = other.handle(Received(asked.message))
+    assert isinstance(answer, Send)
+    begun = leader.handle(Received(answer.message))
+    assert [type(action.message) for action in begun if isinstance(action, Send)] == [Compare]
+
+
+@pytest.mark.unit
 def test_a_peer_that_keeps_a_round_going_is_left_after_64_steps() -> None:
     replica = history([2] * 3000)
     sync = Reconciler(replica.heads, {}, replica, b"\xff" * 16)

@@ -3,7 +3,17 @@ from dataclasses import replace
 import pytest
 
 from latticework.simnet.amounts import Span
-from latticework.simnet.scenario import Churn, Crash, FaultPoints, FullDisk, Group, Partition, Publish, SlowCpu
+from latticework.simnet.scenario import (
+    Churn,
+    Coverage,
+    Crash,
+    FaultPoints,
+    FullDisk,
+    Group,
+    Partition,
+    Publish,
+    SlowCpu,
+)
 from latticework.simnet.whole.run import run_whole
 
 from .small import PEOPLE, SECOND, played, small
@@ -115,3 +125,35 @@ def test_a_fault_happens_to_the_same_nodes_whatever_else_happens() -> None:
     gone = [[n for n, degree in enumerate(r.node_figures.degree) if degree == 0] for r in (alone, beside)]
     assert gone[0] == gone[1]
     assert len(gone[0]) == PEOPLE.count // 2
+
+
+def test_nodes_that_come_late_are_not_expected_to_have_heard_at_once_what_was_said_before() -> None:
+    late = Group("late", 2, dial=3, joins_at_us=11_950_000)
+    result = run_whole(small(late, checks=(Coverage(),)), 1)
+    assert result.expected == 70
+    assert result.ok
+
+
+def test_a_message_that_its_source_lost_with_its_disk_is_expected_nowhere() -> None:
+    alone = Group("alone", 1, dial=0)
+    crash = Crash("alone", 3 * SECOND, SECOND, lose_disk=True)
+    result = run_whole(small(alone, load=(Publish("alone", 1.0, until_us=2 * SECOND),), faults=(crash,), checks=()), 1)
+    assert (result.delivered, result.expected) == (0, 0)
+
+
+def test_checks_of_nothing_do_not_hold() -> None:
+    nobody = Crash("people", SECOND)
+    result = run_whole(small(load=(), faults=(nobody,)), 1)
+    assert [check.ok for check in result.checks] == [False, False]
+
+
+def test_faults_of_one_kind_add_up_and_end_one_by_one() -> None:
+    one, other = FullDisk("people", 2 * SECOND, 5 * SECOND), FullDisk("people", 3 * SECOND, SECOND)
+    result = run_whole(small(faults=(one, other), checks=()), 1)
+    assert result.counters["unsent"] == 5
+
+
+def test_churn_leaves_those_alone_that_crashed_for_good() -> None:
+    churn = Churn("people", Span("fixed", SECOND), Span("fixed", SECOND), until_us=10 * SECOND)
+    result = run_whole(small(faults=(Crash("people", 500_000), churn), load=(), checks=()), 1)
+    assert result.timeline.up[-1] == 0
