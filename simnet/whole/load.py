@@ -6,6 +6,7 @@ from typing import Final
 import trio
 
 from latticework.crdt import DocOperations, DocumentEditor, Documents
+from latticework.crdt.params import MAX_SCALAR_BYTES
 from latticework.wire import LocalError, LogId, StoreError
 
 from ..draws import choose, key_from
@@ -46,7 +47,7 @@ async def _say(simulation: Simulation, member: Member, key: str, size_bytes: int
         return
     at_us = simulation.now_us
     try:
-        entry = await space.edit(partial(_line, space.own_log, key, "." * size_bytes))
+        entry = await space.edit(partial(_line, space.own_log, key, size_bytes))
     except (LocalError, StoreError):
         simulation.counters["unsent"] += 1
         return
@@ -54,7 +55,8 @@ async def _say(simulation: Simulation, member: Member, key: str, size_bytes: int
         simulation.record.published(entry, member.number, at_us)
 
 
-def _line(log: LogId, key: str, text: str, documents: Documents) -> DocOperations:
+def _line(log: LogId, key: str, size_bytes: int, documents: Documents) -> DocOperations:
     editor = DocumentEditor(documents, DOCUMENT, log)
-    editor.put((key,), text)
+    # A value, as long as it may be one: a text is a container of its own on every node.
+    editor.put((key,), bytes(size_bytes) if size_bytes <= MAX_SCALAR_BYTES else "." * size_bytes)
     return editor.operations()
