@@ -9,7 +9,6 @@ from .progress import Progress, ProgressHook
 from .result import Result
 from .scenario import Scenario
 
-
 if TYPE_CHECKING:
     from .whole.simulation import Script
 

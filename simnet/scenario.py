@@ -56,8 +56,8 @@ class Links:
     `regions` is `"internet"` (the eight-region matrix), `"lan"`, or the path of a CSV file. With `uniform_us`, each
     directed pair has one latency drawn from that range and no region counts. `jitter` is the share by which a latency
     may grow, anew for each frame, `jitter_us` a fixed part. `burst_enter`, `burst_leave` and `burst_loss` are the
-    Gilbert-Elliott chances. Lost and corrupt frames of a stream (tier F, and `sync` on tier C) arrive late, as after a
-    retransmission, and are neither reordered nor doubled; datagrams and tier C's other messages are lost.
+    Gilbert-Elliott chances. Lost and corrupt frames of a stream (tier F; `sync` and `kademlia` on C) arrive late, as
+    after a retransmission, and are neither reordered nor doubled; datagrams and tier C's other messages are lost.
     """
 
     regions: str = "internet"

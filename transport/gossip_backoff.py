@@ -9,6 +9,8 @@ from .peer_id import PeerId
 class Backoffs:
     """Per topic and peer, the time until which neither end grafts the other."""
 
+    __slots__ = ("_most", "_until")
+
     def __init__(self, most: int) -> None:
         self._most = most
         self._until: dict[tuple[str, PeerId], int] = {}

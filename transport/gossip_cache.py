@@ -39,6 +39,8 @@ class Seen:
 class SeenCache:
     """Ids of messages since their first copy."""
 
+    __slots__ = ("_max", "_ttl_us", "entries")
+
     def __init__(self, bounds: GossipBounds) -> None:
         self._ttl_us = bounds.seen_ttl_us
         self._max = bounds.max_seen
@@ -81,6 +83,8 @@ class Cached:
 @final
 class MessageCache:
     """Messages of the last heartbeats (gossipsub v1.0, "Message Cache")."""
+
+    __slots__ = ("_bytes", "_entries", "_gossip", "_length", "_max_bytes", "_windows")
 
     def __init__(self, length: int, gossip: int, max_bytes: int) -> None:
         self._length = length
@@ -131,6 +135,8 @@ class MessageCache:
 @final
 class Promises:
     """Of each IWANT one id, for which the peer answers (v1.1, "Spam Protection Measures")."""
+
+    __slots__ = ("_count", "_followup_us", "_most", "_promises")
 
     def __init__(self, followup_us: int, most: int) -> None:
         self._followup_us = followup_us

@@ -29,6 +29,20 @@ type FanoutOf = Callable[[str, int], dict[Peer, None]]
 class MessageFlow:
     """Messages of one router."""
 
+    __slots__ = (
+        "_cache",
+        "_fanout",
+        "_id_of",
+        "_pending",
+        "_policy",
+        "_seen",
+        "_seqno",
+        "_signer",
+        "_state",
+        "duplicates",
+        "lazy",
+    )
+
     def __init__(
         self,
         state: GossipState,
@@ -92,7 +106,7 @@ class MessageFlow:
         return proof is Proof.GOOD
 
     def _blame(self, peer: Peer, topic: str) -> None:
-        self._state.scores.invalid_delivery(peer.stats, topic)
+        self._state.scores.invalid_delivery(peer, topic)
         self._state.check_graylist(peer)
 
     def _duplicate(self, peer: Peer, seen: Seen, topic: str, now_us: int) -> None:
@@ -101,7 +115,7 @@ class MessageFlow:
         elif seen.senders is not None and peer not in seen.senders:
             seen.senders[peer] = None
             if seen.status is Status.VALID:
-                self._state.scores.near_first_delivery(peer.stats, topic, now_us - seen.validated_us)
+                self._state.scores.near_first_delivery(peer, topic, now_us - seen.validated_us)
 
     def validated(self, message_id: bytes, verdict: Verdict, now_us: int) -> None:
         pending = self._pending.take(message_id)
@@ -128,10 +142,10 @@ class MessageFlow:
     def _accept(self, message_id: bytes, pending: Pending, senders: dict[Peer, None]) -> None:
         state, message, first = self._state, pending.message, pending.sender
         topic = message.topic
-        state.scores.first_delivery(first.stats, topic)
+        state.scores.first_delivery(first, topic)
         for peer in senders:
             if peer is not first:
-                state.scores.near_first_delivery(peer.stats, topic, 0)
+                state.scores.near_first_delivery(peer, topic, 0)
         mesh = state.mesh.get(topic)
         if mesh is None:
             return
@@ -139,10 +153,11 @@ class MessageFlow:
         self._cache.put(message_id, topic, rpc)
         author = PeerId(message.author) if message.author else None
         state.act(Deliver(message_id, topic, message.data, first.id, author))
+        unwanted = self.lazy.unwanted
         peers = [
             peer.id
             for peer in (self._with_direct(topic, mesh) if state.has_direct else mesh)
-            if peer not in senders and not (peer.unwanted and message_id in peer.unwanted)
+            if peer not in senders and not (unwanted and message_id in unwanted.get(peer, ()))
         ]
         if message.author:
             peers = [peer_id for peer_id in peers if peer_id.multihash != message.author]
@@ -175,7 +190,8 @@ class MessageFlow:
         rpc = Rpc((message,))
         self._cache.put(message_id, topic, rpc)
         audience = self._audience(topic, now_us)
-        peers = tuple(peer.id for peer in audience if not (peer.unwanted and message_id in peer.unwanted))
+        unwanted = self.lazy.unwanted
+        peers = tuple(peer.id for peer in audience if message_id not in unwanted.get(peer, ()))
         if peers:
             state.act(SendRpc(peers, rpc, Priority.OWN))
         state.act(Published(message_id, topic, len(peers)))
@@ -190,10 +206,10 @@ class MessageFlow:
         """v1.1 "Flood Publishing": everybody whose score allows it; otherwise mesh or fanout."""
         state, threshold = self._state, self._state.params.score.publish_threshold
         if state.params.flood_publish:
-            known = state.topics.get(topic, {})
+            known = state.topics.get(topic, ())
             return {peer: None for peer in known if peer.direct or state.score(peer) >= threshold}
         mesh = state.mesh.get(topic)
         if mesh is not None and not mesh and state.topics.get(topic):
             # A mesh that is still empty would swallow the message.
-            return dict.fromkeys(state.chance.sample(list(state.topics[topic]), state.params.d))
+            return dict.fromkeys(state.chance.sample(state.topics[topic], state.params.d))
         return self._with_direct(topic, self._fanout(topic, now_us) if mesh is None else mesh)

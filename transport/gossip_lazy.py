@@ -4,25 +4,40 @@ Source: gossipsub v1.0 "Control messages"; v1.1 "Adaptive Gossip Dissemination",
 """
 
 from collections.abc import Iterable
-from typing import final
+from dataclasses import dataclass
+from typing import Final, final
 
 from .gossip_cache import MessageCache, Promises, SeenCache
 from .gossip_events import GossipReason, Priority, SendRpc
+from .gossip_params import MESHSUB_12
 from .gossip_peer import GossipState, Peer
 from .gossip_rpc import Rpc
+
+
+@dataclass(slots=True, eq=False)
+class _Counts:
+    """What one peer said since the last heartbeat, and how much we asked of it."""
+
+    ihave: int = 0
+    asked: int = 0
+    idontwant: int = 0
 
 
 @final
 class LazyGossip:
     """Who knows of which message, beside the mesh."""
 
+    __slots__ = ("_cache", "_counts", "_promises", "_seen", "_state", "unwanted")
+
     def __init__(self, state: GossipState, seen: SeenCache, cache: MessageCache) -> None:
         params = state.params
         self._state = state
         self._seen = seen
         self._cache = cache
-        self._declining: dict[Peer, None] = {}
-        """Peers that have said what they do not want."""
+        self._counts: dict[Peer, _Counts] = {}
+        """Of peers that spoke since the last heartbeat, which touches no others."""
+        self.unwanted: Final[dict[Peer, dict[bytes, int]]] = {}
+        """Ids that peers do not want, with the heartbeat at which that is forgotten."""
         self._promises = Promises(params.iwant_followup_us, params.bounds.max_promises)
 
     # What peers say
@@ -32,10 +47,10 @@ class LazyGossip:
         state, params = self._state, self._state.params
         if state.score(peer) < params.score.gossip_threshold:
             return
-        peer.count_from(state.heartbeats)
-        peer.ihave_count += 1
-        room = params.max_ihave_length - peer.asked_count
-        if peer.ihave_count > params.max_ihave_messages or room <= 0:
+        counts = self._counts_of(peer)
+        counts.ihave += 1
+        room = params.max_ihave_length - counts.asked
+        if counts.ihave > params.max_ihave_messages or room <= 0:
             state.report(peer, GossipReason.IHAVE_FLOOD)
             return
         seen = self._seen.entries
@@ -46,7 +61,7 @@ class LazyGossip:
         if not missed:
             return
         asked = state.chance.sample(list(missed), room)
-        peer.asked_count += len(asked)
+        counts.asked += len(asked)
         self._promises.add(asked[0], peer, now_us)
         state.send(peer, Rpc(iwant=tuple(asked)), Priority.REQUEST)
 
@@ -64,7 +79,7 @@ class LazyGossip:
             count = answers[peer] = answers.get(peer, 0) + 1
             if count > params.gossip_retransmission:
                 repeated = True
-            elif not (peer.unwanted and message_id in peer.unwanted):
+            elif message_id not in self.unwanted.get(peer, ()):
                 state.send(peer, cached.rpc, Priority.FORWARDED)
         if repeated:
             state.report(peer, GossipReason.IWANT_REPEATED)
@@ -72,16 +87,21 @@ class LazyGossip:
     def does_not_want(self, peer: Peer, ids: tuple[bytes, ...]) -> None:
         """IDONTWANT: remembered for a few heartbeats; what is too much is ignored, as the specification allows."""
         state, params = self._state, self._state.params
-        peer.count_from(state.heartbeats)
-        peer.idontwant_count += 1
-        if peer.idontwant_count > params.max_idontwant_messages:
+        counts = self._counts_of(peer)
+        counts.idontwant += 1
+        if counts.idontwant > params.max_idontwant_messages:
             return
         until = state.heartbeats + params.idontwant_ttl_heartbeats
-        unwanted = peer.unwanted = {} if peer.unwanted is None else peer.unwanted
-        self._declining[peer] = None
+        unwanted = self.unwanted.setdefault(peer, {})
         for message_id in ids[: params.max_idontwant_length]:
             if len(unwanted) < params.bounds.max_unwanted:
                 unwanted[message_id] = until
+
+    def _counts_of(self, peer: Peer) -> _Counts:
+        counts = self._counts.get(peer)
+        if counts is None:
+            counts = self._counts[peer] = _Counts()
+        return counts
 
     def arrived(self, message_id: bytes) -> None:
         """A message came, properly signed."""
@@ -90,13 +110,14 @@ class LazyGossip:
     def left(self, peer: Peer) -> None:
         """The peer is gone."""
         self._promises.forget(peer)
-        self._declining.pop(peer, None)
+        self._counts.pop(peer, None)
+        self.unwanted.pop(peer, None)
 
     # What we say
 
     def decline(self, topic: str, ids: tuple[bytes, ...], sender: Peer) -> None:
         """Tell the mesh that these messages are here; `sender` knows."""
-        peers = tuple(peer.id for peer in self._state.mesh[topic] if peer.knows_idontwant and peer is not sender)
+        peers = tuple(peer.id for peer in self._state.mesh[topic] if peer.protocol == MESHSUB_12 and peer is not sender)
         if peers:
             self._state.act(SendRpc(peers, Rpc(idontwant=ids), Priority.REQUEST))
 
@@ -104,17 +125,19 @@ class LazyGossip:
         """Collect on promises, tell peers outside the mesh what we have, and count from zero."""
         state = self._state
         for peer, count in self._promises.broken(now_us).items():
-            state.scores.penalise(peer.stats, count)
+            state.scores.penalise(peer, count)
             state.report(peer, GossipReason.BROKEN_PROMISE)
         for topic, mesh in state.mesh.items():
             self._emit(topic, mesh)
         for topic, fanout in state.fanout.items():
             self._emit(topic, fanout.peers)
-        for peer in list(self._declining):
-            left = {name: until for name, until in (peer.unwanted or {}).items() if until > state.heartbeats}
-            peer.unwanted = left or None
-            if not left:
-                del self._declining[peer]
+        for peer, ids in list(self.unwanted.items()):
+            left = {name: until for name, until in ids.items() if until > state.heartbeats}
+            if left:
+                self.unwanted[peer] = left
+            else:
+                del self.unwanted[peer]
+        self._counts.clear()
         self._cache.shift()
 
     def _emit(self, topic: str, members: dict[Peer, None]) -> None:
@@ -128,7 +151,7 @@ class LazyGossip:
             for peer in state.topics.get(topic, ())
             if peer not in members
             and not peer.direct
-            and (state.score(peer) if peer.stats.changed else peer.stats.cached) >= threshold
+            and (state.score(peer) if peer.changed else peer.cached) >= threshold
         ]
         chosen = state.chance.sample(others, max(params.d_lazy, int(params.gossip_factor * len(others))))
         if len(ids) <= params.max_ihave_length:

@@ -13,6 +13,7 @@ from latticework.wire import MalformedError
 from .gossip_backoff import Backoffs
 from .gossip_choice import better_than_median, survivors
 from .gossip_events import ConnectTo, GossipReason
+from .gossip_params import MESHSUB_10
 from .gossip_peer import Fanout, GossipState, Peer
 from .gossip_rpc import Prune, PxPeer, Rpc
 from .signed_envelope import open_peer_record
@@ -30,6 +31,8 @@ class _Grafting(Enum):
 @final
 class Mesh:
     """The meshes and fanouts of one router."""
+
+    __slots__ = ("_backoffs", "_grafts", "_prunes", "_state")
 
     def __init__(self, state: GossipState) -> None:
         self._state = state
@@ -61,7 +64,7 @@ class Mesh:
         mesh = self._state.mesh.get(topic)
         if mesh is not None and peer in mesh:
             del mesh[peer]
-            self._state.scores.prune(peer.stats, topic)
+            self._state.scores.prune(peer, topic)
         fanout = self._state.fanout.get(topic)
         if fanout is not None:
             fanout.peers.pop(peer, None)
@@ -80,7 +83,7 @@ class Mesh:
                 px = px and grafting is not _Grafting.UNWELCOME
                 if grafting is _Grafting.ACCEPTED:
                     mesh[peer] = None
-                    self._state.scores.graft(peer.stats, topic, now_us)
+                    self._state.scores.graft(peer, topic, now_us)
                 else:
                     self._say_prune(topic, peer, now_us, self._state.params.prune_backoff_us, px=px)
         self.flush()
@@ -90,7 +93,7 @@ class Mesh:
         until_us = self._backoffs.until(topic, peer.id, now_us)
         if until_us is not None:
             flood = now_us < until_us - params.prune_backoff_us + params.graft_flood_us
-            state.scores.penalise(peer.stats, 2 if flood else 1)
+            state.scores.penalise(peer, 2 if flood else 1)
             state.report(peer, GossipReason.GRAFT_IN_BACKOFF)
             return _Grafting.UNWELCOME
         if peer.direct or state.score(peer) < 0:
@@ -108,7 +111,7 @@ class Mesh:
                 continue
             if peer in mesh:
                 del mesh[peer]
-                state.scores.prune(peer.stats, prune.topic)
+                state.scores.prune(peer, prune.topic)
             self._backoffs.extend(prune.topic, peer.id, now_us + (prune.backoff_us or params.prune_backoff_us))
             offered += prune.peers
         if offered and state.score(peer) >= params.score.accept_px_threshold:
@@ -137,7 +140,7 @@ class Mesh:
         opportunistic = state.heartbeats % params.opportunistic_graft_ticks == 0
         for topic, mesh in state.mesh.items():
             # Inline, as in `LazyGossip._emit`: of every heartbeat, asking for scores took most.
-            bad = [p for p in mesh if (state.score(p) if p.stats.changed else p.stats.cached) < 0]
+            bad = [p for p in mesh if (state.score(p) if p.changed else p.cached) < 0]
             for peer in bad:
                 self._prune(topic, peer, now_us, params.prune_backoff_us, px=False)
             if len(mesh) < params.d_lo:
@@ -174,9 +177,9 @@ class Mesh:
             for peer in state.topics.get(topic, ())
             if peer not in mesh
             and not peer.direct
+            and fits(peer)
             and state.score(peer) >= 0
             and not self._backing_off(topic, peer, now_us)
-            and fits(peer)
         ]
         for peer in state.chance.sample(found, count):
             self._graft(topic, peer, now_us)
@@ -218,12 +221,12 @@ class Mesh:
 
     def _graft(self, topic: str, peer: Peer, now_us: int) -> None:
         self._state.mesh[topic][peer] = None
-        self._state.scores.graft(peer.stats, topic, now_us)
+        self._state.scores.graft(peer, topic, now_us)
         self._grafts.setdefault(peer, []).append(topic)
 
     def _prune(self, topic: str, peer: Peer, now_us: int, backoff_us: int, *, px: bool) -> None:
         del self._state.mesh[topic][peer]
-        self._state.scores.prune(peer.stats, topic)
+        self._state.scores.prune(peer, topic)
         self._say_prune(topic, peer, now_us, backoff_us, px=px)
 
     def _backing_off(self, topic: str, peer: Peer, now_us: int) -> bool:
@@ -233,7 +236,7 @@ class Mesh:
 
     def _say_prune(self, topic: str, peer: Peer, now_us: int, backoff_us: int, *, px: bool) -> None:
         self._backoffs.extend(topic, peer.id, now_us + backoff_us)
-        if not peer.knows_px:
+        if peer.protocol == MESHSUB_10:
             said = Prune(topic)
         elif px and self._state.score(peer) >= 0:
             said = Prune(topic, backoff_us, self._recommend(topic, peer))
@@ -247,10 +250,10 @@ class Mesh:
         known = [
             other
             for other in state.topics.get(topic, ())
-            if other is not peer and other.record and state.score(other) >= 0
+            if other is not peer and other in state.records and state.score(other) >= 0
         ]
         chosen = state.chance.sample(known, state.params.prune_peers)
-        return tuple(PxPeer(other.id.multihash, other.record) for other in chosen)
+        return tuple(PxPeer(other.id.multihash, state.records[other]) for other in chosen)
 
     def flush(self) -> None:
         """Send what came together, one RPC for each peer."""

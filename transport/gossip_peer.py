@@ -28,38 +28,20 @@ def _only(topic: str) -> dict[str, None]:
 
 @final
 @dataclass(slots=True, eq=False)
-class Peer:
-    """A connected peer; compared by identity, so that sets of peers cost no hashing of ids."""
+class Peer(PeerStats):
+    """A connected peer; compared by identity, so that sets of peers cost no hashing of ids.
 
-    id: PeerId
-    stats: PeerStats
-    direct: bool
+    There are many: what only some of them have is kept by those who need it, by peer.
+    """
+
+    direct: bool = False
     outbound: bool = False
     """We dialled it."""
-    knows_px: bool = False
-    """Speaks v1.1: PRUNE with back-off and peers."""
-    knows_idontwant: bool = False
-    """Speaks v1.2."""
+    protocol: str = ""
+    """Which of `MESHSUB_PROTOCOLS` it speaks."""
     topics: dict[str, None] = field(default_factory=_no_topics)
     """What it is subscribed to; with at most one entry the dictionary is shared, and never changed."""
-    record: bytes = b""
-    """Its signed peer record, if we know it."""
     graylisted: bool = False
-    pending: int = 0
-    """Messages of its that are being validated."""
-    counted: int = 0
-    """The heartbeat that the next three belong to."""
-    ihave_count: int = 0
-    asked_count: int = 0
-    idontwant_count: int = 0
-    unwanted: dict[bytes, int] | None = None
-    """Ids it does not want, with the heartbeat at which that is forgotten."""
-
-    def count_from(self, heartbeat: int) -> None:
-        """Counts begin at 0 each heartbeat: when they are needed, so that a heartbeat touches no silent peer."""
-        if self.counted != heartbeat:
-            self.counted = heartbeat
-            self.ihave_count = self.asked_count = self.idontwant_count = 0
 
     def subscribe(self, topic: str) -> None:
         """The peer says that it is subscribed."""
@@ -89,7 +71,23 @@ class Fanout:
 
 @final
 class GossipState:
-    """Peers, topics and what is to be done; each dictionary of peers is an ordered set."""
+    """Peers, topics and what is to be done; a dictionary of peers with None is an ordered set."""
+
+    __slots__ = (
+        "actions",
+        "chance",
+        "fanout",
+        "graylist",
+        "has_direct",
+        "heartbeats",
+        "mesh",
+        "own",
+        "params",
+        "peers",
+        "records",
+        "scores",
+        "topics",
+    )
 
     def __init__(self, own: PeerId, params: GossipParams, chance: Chance, *, has_direct: bool) -> None:
         self.own: Final = own
@@ -98,8 +96,10 @@ class GossipState:
         self.has_direct: Final = has_direct
         self.scores: Final = Scores(params.score)
         self.peers: Final[dict[PeerId, Peer]] = {}
-        self.topics: Final[dict[str, dict[Peer, None]]] = {}
-        """Who is subscribed to what, as far as peers said."""
+        self.records: Final[dict[Peer, bytes]] = {}
+        """Signed peer records, as far as we know them."""
+        self.topics: Final[dict[str, list[Peer]]] = {}
+        """Who is subscribed to what, as far as peers said. Not as dictionaries: they are four times as large."""
         self.mesh: Final[dict[str, dict[Peer, None]]] = {}
         """Topics that we are subscribed to."""
         self.fanout: Final[dict[str, Fanout]] = {}
@@ -110,8 +110,7 @@ class GossipState:
 
     def score(self, peer: Peer) -> float:
         """The peer's score now."""
-        stats = peer.stats
-        return self.scores.score(stats) if stats.changed else stats.cached
+        return self.scores.score(peer) if peer.changed else peer.cached
 
     def check_graylist(self, peer: Peer) -> bool:
         """True if nothing of the peer's is read; that it is over is said once."""

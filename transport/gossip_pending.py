@@ -23,26 +23,31 @@ class Pending:
 class PendingMessages:
     """Messages without a verdict, oldest first."""
 
+    __slots__ = ("_counts", "_entries", "_most", "_most_per_peer")
+
     def __init__(self, most: int, most_per_peer: int) -> None:
         self._most = most
         self._most_per_peer = most_per_peer
         self._entries: dict[bytes, Pending] = {}
+        self._counts: dict[Peer, int] = {}
 
     def has_room(self, sender: Peer) -> bool:
         """True if one more of the sender's can wait."""
-        return len(self._entries) < self._most and sender.pending < self._most_per_peer
+        return len(self._entries) < self._most and self._counts.get(sender, 0) < self._most_per_peer
 
     def add(self, message_id: bytes, pending: Pending) -> None:
         """Wait for the verdict; a message of the same id, long forgotten, does not any more."""
         self.take(message_id)
         self._entries[message_id] = pending
-        pending.sender.pending += 1
+        self._counts[pending.sender] = self._counts.get(pending.sender, 0) + 1
 
     def take(self, message_id: bytes) -> Pending | None:
         """The message, which waits no longer."""
         pending = self._entries.pop(message_id, None)
         if pending is not None:
-            pending.sender.pending -= 1
+            count = self._counts.pop(pending.sender)
+            if count > 1:
+                self._counts[pending.sender] = count - 1
         return pending
 
     def expire(self, seen: SeenCache) -> None:

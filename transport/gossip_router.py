@@ -11,6 +11,7 @@ give equal outputs.
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final, assert_never, final
 
 from latticework.wire import MalformedError, Rng
@@ -43,13 +44,21 @@ from .gossip_events import (
 from .gossip_flow import MessageFlow
 from .gossip_mesh import Mesh
 from .gossip_message import MessageIdOf, author_and_seqno, content_hash, is_topic
-from .gossip_params import MESHSUB_10, MESHSUB_12, GossipParams
+from .gossip_params import GossipParams
 from .gossip_peer import GossipState, Peer
 from .gossip_rpc import Rpc, decode_rpc
 from .peer_id import PeerId
 from .signed_envelope import open_peer_record
 
 _NOBODY: Final[frozenset[PeerId]] = frozenset()
+_SHARED_GREETINGS: Final = 64
+"""Greetings that are kept to be shared; chosen here."""
+
+
+@lru_cache(_SHARED_GREETINGS)
+def _greeting(topics: tuple[str, ...]) -> Rpc:
+    """What tells a new peer of our topics: one object for all routers of a process with the same ones."""
+    return Rpc(subscriptions=tuple((topic, True) for topic in topics))
 
 
 @final
@@ -59,6 +68,8 @@ class GossipRouter:
     `first_seqno` numbers our messages and must grow from one life of a peer id to the next: wall-clock microseconds do.
     `direct` are peers by agreement (v1.1 "Explicit Peering Agreements"); keeping them connected is the caller's part.
     """
+
+    __slots__ = ("_direct", "_flow", "_greeting", "_mesh", "_next_decay_us", "_state")
 
     def __init__(
         self,
@@ -111,7 +122,7 @@ class GossipRouter:
             case SendQueueFull(peer_id, priority):
                 self._queue_full(peer_id, priority)
             case AppScore(peer_id, value):
-                self._state.scores.set_app_score(peer_id, value)
+                self._state.scores.set_app_score(peer_id, value, self._state.peers.get(peer_id))
             case _:
                 assert_never(event)
         state = self._state
@@ -155,14 +166,13 @@ class GossipRouter:
             return
         peer = state.peers.get(event.peer)
         if peer is None:
-            stats = state.scores.connect(event.peer, event.ip)
-            peer = state.peers[event.peer] = Peer(event.peer, stats, direct=event.peer in self._direct)
+            peer = state.peers[event.peer] = Peer(event.peer, direct=event.peer in self._direct)
+            state.scores.connect(peer, event.ip)
         peer.outbound = event.outbound
-        peer.knows_px = event.protocol != MESHSUB_10
-        peer.knows_idontwant = event.protocol == MESHSUB_12
+        peer.protocol = event.protocol
         if state.mesh:
             if self._greeting is None:
-                self._greeting = Rpc(subscriptions=tuple((topic, True) for topic in state.mesh))
+                self._greeting = _greeting(tuple(state.mesh))
             state.send(peer, self._greeting)
 
     def _disconnected(self, peer_id: PeerId, now_us: int) -> None:
@@ -170,7 +180,8 @@ class GossipRouter:
         peer = state.peers.pop(peer_id, None)
         if peer is None:
             return
-        state.scores.disconnect(peer_id, now_us)
+        state.scores.disconnect(peer, now_us)
+        state.records.pop(peer, None)
         for topic in list(peer.topics):
             self._leave(peer, topic)
         for topic in (*state.mesh, *state.fanout):
@@ -183,7 +194,7 @@ class GossipRouter:
             return
         try:
             if open_peer_record(envelope).peer == peer_id:
-                peer.record = envelope
+                self._state.records[peer] = envelope
         except MalformedError:
             self._state.report(peer, GossipReason.PX_REFUSED)
 
@@ -192,7 +203,7 @@ class GossipRouter:
             return
         peer.unsubscribe(topic)
         subscribers = self._state.topics[topic]
-        del subscribers[peer]
+        subscribers.remove(peer)
         if not subscribers:
             del self._state.topics[topic]
         self._mesh.remove(peer, topic)
@@ -231,7 +242,7 @@ class GossipRouter:
         intervals = (now_us - self._next_decay_us) // params.score.decay_interval_us + 1
         if intervals > 0:
             self._next_decay_us += intervals * params.score.decay_interval_us
-            state.scores.decay(now_us, intervals)
+            state.scores.decay(state.peers.values(), now_us, intervals)
         self._flow.expire(now_us)
         self._mesh.heartbeat(now_us)
         self._flow.lazy.heartbeat(now_us)
@@ -246,16 +257,15 @@ class GossipRouter:
         peer = state.peers.get(event.peer)
         if peer is None:
             return
-        stats = peer.stats
         # Nearly always the score is known and good, so the check is made here: this is done for each RPC.
-        bad = stats.changed or stats.cached < state.graylist or peer.graylisted
+        bad = peer.changed or peer.cached < state.graylist or peer.graylisted
         if bad and state.check_graylist(peer):
             return
         if isinstance(rpc, bytes):
             try:
                 rpc = decode_rpc(rpc, state.params.bounds)
             except MalformedError:
-                state.scores.penalise(peer.stats)
+                state.scores.penalise(peer)
                 state.act(Disconnect(event.peer, GossipReason.MALFORMED))
                 return
         if rpc.subscriptions:
@@ -272,12 +282,14 @@ class GossipRouter:
         for topic, subscribe in rpc.subscriptions:
             if not subscribe:
                 self._leave(peer, topic)
-            elif topic not in peer.topics and len(peer.topics) >= most:
+            elif topic in peer.topics:
+                continue
+            elif len(peer.topics) >= most:
                 self._state.report(peer, GossipReason.TOO_MANY_TOPICS)
                 return
             else:
                 peer.subscribe(topic)
-                self._state.topics.setdefault(topic, {})[peer] = None
+                self._state.topics.setdefault(topic, []).append(peer)
 
     def _control(self, peer: Peer, rpc: Rpc, now_us: int) -> None:
         if rpc.ihave:

@@ -6,7 +6,7 @@ asked for after something changed, so a message costs a few counters.
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -19,13 +19,19 @@ _SITE_PREFIX_BITS = 64
 
 @dataclass(slots=True, eq=False)
 class TopicStats:
-    """One peer in one topic; counters decay, `graft_us` is valid while in the mesh."""
+    """One peer in one topic; counters decay, `graft_us` and what follows from it are valid while in the mesh.
+
+    `rest` is what is known of the peer in other topics, of which there are few: only those that we are subscribed to
+    ourselves. A mesh with one topic has no containers for them.
+    """
 
     topic: str
     params: TopicScoreParams
+    rest: "TopicStats | None" = None
     in_mesh: bool = False
     graft_us: int = 0
-    mesh_time_us: int = 0
+    mesh_quanta: int = 0
+    """Whole quanta of P1; a number that is mostly small costs no memory of its own."""
     first_deliveries: float = 0
     mesh_deliveries: float = 0
     mesh_deliveries_active: bool = False
@@ -44,8 +50,7 @@ class TopicStats:
         params = self.params
         total = self.first_deliveries * params.first_message_deliveries_weight
         if self.in_mesh:
-            quanta = self.mesh_time_us // params.time_in_mesh_quantum_us
-            total += min(quanta, params.time_in_mesh_cap) * params.time_in_mesh_weight
+            total += min(self.mesh_quanta, params.time_in_mesh_cap) * params.time_in_mesh_weight
         if params.mesh_message_deliveries_weight:
             total += self.deficit**2 * params.mesh_message_deliveries_weight
         total += self.mesh_failure_penalty * params.mesh_failure_penalty_weight
@@ -81,22 +86,23 @@ class TopicStats:
             )
             moved = True
         if self.in_mesh:
-            self.mesh_time_us = now_us - self.graft_us
-            if self.mesh_time_us > params.mesh_message_deliveries_activation_us:
+            mesh_time_us = now_us - self.graft_us
+            self.mesh_quanta = mesh_time_us // params.time_in_mesh_quantum_us
+            if mesh_time_us > params.mesh_message_deliveries_activation_us:
                 self.mesh_deliveries_active = True
         return moved
 
 
 @dataclass(slots=True, eq=False)
 class PeerStats:
-    """One peer; `cached` is its score unless `changed`, and nothing of it is to decay unless `fading`.
+    """What the score of a peer is made of; `cached` is its score unless `changed`.
 
-    `topics` are few: only those that we are subscribed to ourselves.
+    Nothing of it is to decay unless `fading`. `behaviour` is None until there is something to remember.
     """
 
-    topics: tuple[TopicStats, ...] = ()
+    id: PeerId
+    behaviour: TopicStats | None = None
     ips: tuple[str, ...] = ()
-    app_score: float = 0
     penalty: float = 0
     cached: float = 0
     changed: bool = False
@@ -115,47 +121,44 @@ class _Retained:
 
 @final
 class Scores:
-    """The scores of one router's peers."""
+    """The scores of one router's peers; the router knows which are connected."""
+
+    __slots__ = ("_app", "_by_ip", "_params", "_retained")
 
     def __init__(self, params: ScoreParams) -> None:
         self._params = params
-        self._connected: dict[PeerId, PeerStats] = {}
         self._retained: dict[PeerId, _Retained] = {}
         self._by_ip: dict[str, dict[PeerId, PeerStats]] = {}
         self._app: dict[PeerId, float] = {}
 
-    def connect(self, peer: PeerId, ip: str) -> PeerStats:
-        """The stats of a peer that arrived, with what is remembered of it."""
-        retained = self._retained.pop(peer, None)
-        stats = PeerStats() if retained is None else retained.stats
+    def connect(self, stats: PeerStats, ip: str) -> None:
+        """A peer arrived, of which nothing is known; what is remembered of it is its own again."""
+        retained = self._retained.pop(stats.id, None)
         if retained is not None:
-            self._leave_ips(peer, stats)
-        stats.app_score = self._app.get(peer, 0)
-        stats.ips = tuple(_counted(ip))
+            self._leave_ips(retained.stats)
+            stats.behaviour, stats.penalty = retained.stats.behaviour, retained.stats.penalty
+        stats.ips = tuple(_counted(ip)) if ip else ()
         stats.touch()
-        self._connected[peer] = stats
         for own in stats.ips:
-            self._by_ip.setdefault(own, {})[peer] = stats
+            self._by_ip.setdefault(own, {})[stats.id] = stats
             self._neighbours_changed(own)
-        return stats
 
-    def disconnect(self, peer: PeerId, now_us: int) -> None:
+    def disconnect(self, stats: PeerStats, now_us: int) -> None:
         """The peer left: a good score is forgotten, another kept for `retain_score_us`."""
-        stats = self._connected.pop(peer, None)
-        if stats is None:
-            return
         if self.score(stats) > 0:
-            self._leave_ips(peer, stats)
+            self._leave_ips(stats)
             return
-        for topic in stats.topics:
-            topic.first_deliveries = 0
-            if topic.in_mesh:
-                topic.leave_mesh()
+        entry = stats.behaviour
+        while entry is not None:
+            entry.first_deliveries = 0
+            if entry.in_mesh:
+                entry.leave_mesh()
+            entry = entry.rest
         stats.changed = True
-        self._retained[peer] = _Retained(stats, now_us + self._params.retain_score_us)
+        self._retained[stats.id] = _Retained(stats, now_us + self._params.retain_score_us)
         while len(self._retained) > self._params.max_retained:
             oldest = next(iter(self._retained))
-            self._leave_ips(oldest, self._retained.pop(oldest).stats)
+            self._leave_ips(self._retained.pop(oldest).stats)
 
     def score(self, stats: PeerStats) -> float:
         """The score, from the counters as they are."""
@@ -167,12 +170,14 @@ class Scores:
     def _compute(self, stats: PeerStats) -> float:
         params = self._params
         score = 0.0
-        for topic in stats.topics:
-            score += topic.score()
+        entry = stats.behaviour
+        while entry is not None:
+            score += entry.score()
+            entry = entry.rest
         if params.topic_score_cap:
             score = min(score, params.topic_score_cap)
-        if stats.app_score:
-            score += stats.app_score * params.app_specific_weight
+        if self._app:
+            score += self._app.get(stats.id, 0) * params.app_specific_weight
         for ip in stats.ips:
             surplus = len(self._by_ip[ip]) - params.ip_colocation_factor_threshold
             if surplus > 0:
@@ -182,15 +187,13 @@ class Scores:
             score += excess**2 * params.behaviour_penalty_weight
         return score
 
-    def set_app_score(self, peer: PeerId, value: float) -> None:
-        """P5; remembered as long as the router lives, since the application says it of few peers."""
+    def set_app_score(self, peer: PeerId, value: float, stats: PeerStats | None) -> None:
+        """P5; remembered as long as the router lives, since the application says it of few. `stats` if connected."""
         if value:
             self._app[peer] = value
         else:
             self._app.pop(peer, None)
-        stats = self._connected.get(peer)
         if stats is not None:
-            stats.app_score = value
             stats.changed = True
 
     def penalise(self, stats: PeerStats, count: int = 1) -> None:
@@ -202,16 +205,16 @@ class Scores:
         """The peer is in the mesh of `topic` now."""
         entry = self._topic(stats, topic)
         if entry is not None:
-            entry.in_mesh, entry.graft_us, entry.mesh_time_us = True, now_us, 0
+            entry.in_mesh, entry.graft_us, entry.mesh_quanta = True, now_us, 0
             entry.mesh_deliveries_active = False
             stats.touch()
 
     def prune(self, stats: PeerStats, topic: str) -> None:
         """The peer is in the mesh of `topic` no more."""
-        for entry in stats.topics:
-            if entry.topic == topic and entry.in_mesh:
-                entry.leave_mesh()
-                stats.touch()
+        entry = _in_topic(stats, topic)
+        if entry is not None and entry.in_mesh:
+            entry.leave_mesh()
+            stats.touch()
 
     def first_delivery(self, stats: PeerStats, topic: str) -> None:
         """The peer sent us a valid message before anybody else did (P2, P3)."""
@@ -240,15 +243,17 @@ class Scores:
             entry.invalid_deliveries += 1
             stats.touch()
 
-    def decay(self, now_us: int, intervals: int = 1) -> None:
+    def decay(self, connected: Iterable[PeerStats], now_us: int, intervals: int = 1) -> None:
         """So many decay intervals passed; peers that left do not fade, or leaving would clear their name."""
         params = self._params
-        for stats in self._connected.values():
+        for stats in connected:
             if stats.fading:
                 stats.fading = False
-                for entry in stats.topics:
+                entry = stats.behaviour
+                while entry is not None:
                     if entry.decay(now_us, intervals, params.decay_to_zero):
                         stats.touch()
+                    entry = entry.rest
                 if stats.penalty:
                     factor = params.behaviour_penalty_decay**intervals
                     stats.penalty = _faded(stats.penalty, factor, params.decay_to_zero)
@@ -258,23 +263,20 @@ class Scores:
             if retained.until_us > now_us:
                 break
             del self._retained[oldest]
-            self._leave_ips(oldest, retained.stats)
+            self._leave_ips(retained.stats)
 
     def _topic(self, stats: PeerStats, topic: str) -> TopicStats | None:
-        for entry in stats.topics:
-            if entry.topic == topic:
-                return entry
-        params = self._params.of_topic(topic)
-        if params is None:
-            return None
-        entry = TopicStats(topic, params)
-        stats.topics += (entry,)
+        entry = _in_topic(stats, topic)
+        if entry is None:
+            params = self._params.of_topic(topic)
+            if params is not None:
+                entry = stats.behaviour = TopicStats(topic, params, stats.behaviour)
         return entry
 
-    def _leave_ips(self, peer: PeerId, stats: PeerStats) -> None:
+    def _leave_ips(self, stats: PeerStats) -> None:
         for ip in stats.ips:
             group = self._by_ip[ip]
-            group.pop(peer, None)
+            group.pop(stats.id, None)
             if group:
                 self._neighbours_changed(ip)
             else:
@@ -284,6 +286,13 @@ class Scores:
     def _neighbours_changed(self, ip: str) -> None:
         for stats in self._by_ip[ip].values():
             stats.changed = True
+
+
+def _in_topic(stats: PeerStats, topic: str) -> TopicStats | None:
+    entry = stats.behaviour
+    while entry is not None and entry.topic != topic:
+        entry = entry.rest
+    return entry
 
 
 def _faded(value: float, factor: float, to_zero: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from .links import Cut, MessageLinks
-from .scheduler import NUMBER_MASK, BucketScheduler, target_of
+from .scheduler import NUMBER_BITS, NUMBER_MASK, BucketScheduler, target_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,11 @@ class Connections:
         self.dialled: Final[list[tuple[int, ...]]] = [()] * count
         self.lost: Callable[[int], None] = _ignore
         """Called with a node that has lost a connection it had dialled, or could not make one."""
+        self.healed: Callable[[], None] = _nothing
+        """Called when a partition has ended."""
         self.quick = links.quick
         """`MessageLinks.quick`, kept here since it is asked for with each message."""
+        self._on_answer = self._answered
         self._scheduler = scheduler
         self._model = links
         self._keys = keys
@@ -96,12 +99,13 @@ class Connections:
     def dial(self, near: int, far: int) -> None:
         """Connect after one round trip; it fails if the other is down or out of reach by then."""
         trip_us = self._model.latency_us(near, far) + self._model.latency_us(far, near)
-        # Not `at`: at the start of a run all dials wait at once, and a timer is three times as large as an event.
-        self._scheduler.post(self._scheduler.now_us + trip_us, self._answered, near, (far, self.life[near]))
+        # At the start of a run all dials wait at once, so one is a bare event, without a timer or objects of its own.
+        life = self.life[near]
+        self._scheduler.post(self._scheduler.now_us + trip_us, self._on_answer, life << NUMBER_BITS | near, far)
 
-    def _answered(self, _now_us: int, near: int, dialled: tuple[int, int]) -> None:
-        far, life = dialled
-        if not self.up[near] or self.life[near] != life:
+    def _answered(self, _now_us: int, dialler: int, far: int) -> None:
+        near = dialler & NUMBER_MASK
+        if not self.up[near] or self.life[near] != dialler >> NUMBER_BITS:
             return
         if self.up[far] and self._model.reachable(near, far) and self._model.reachable(far, near):
             self.connect(near, far)
@@ -117,6 +121,7 @@ class Connections:
         """End a partition."""
         self._model.heal(cut)
         self.quick = self._model.quick
+        self.healed()
 
     def neighbours(self, number: int) -> list[int]:
         """The other ends of a node's connections."""
@@ -145,3 +150,7 @@ def parts(among: Sequence[int], neighbours: Callable[[int], Sequence[int]]) -> i
 
 def _ignore(_: int) -> None:
     """Nobody replaces connections."""
+
+
+def _nothing() -> None:
+    """Nothing was held back."""

@@ -68,6 +68,8 @@ def _crash(stage: Stage, fault: Crash, rng: KeyedRng) -> None:
     scheduler = stage.world.scheduler
     for number in _drawn(stage.scenario.members(fault.group), fault.share, rng):
         scheduler.at(_after(stage, fault.at_us), stage.stop, number, CRASH_NOTICED_US)
+        if fault.lose_disk:
+            scheduler.at(_after(stage, fault.at_us), stage.lose_disk, number)
         if fault.for_us is not None:
             scheduler.at(_after(stage, fault.at_us + fault.for_us), stage.start, number)
 

@@ -6,7 +6,6 @@ published (`gossip_log`). Memory is what bounds the number of nodes: a router co
 `bench/simnet.py`).
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, final
 
@@ -23,7 +22,7 @@ from latticework.transport.gossip_message import Message
 from latticework.wire import Rng
 
 from ..result import Deliveries
-from ..rng import KeyedRng
+from ..rng import HashRng, KeyedRng
 from ..roles.gossip_roles import Options, RoleKind
 from .connections import Connections, Told, parts
 from .gossip_log import GossipLog
@@ -34,22 +33,6 @@ from .scheduler import BucketScheduler
 TOPIC: Final = "simnet"
 _KEY_BYTES: Final = 32
 _TICK_US: Final = 1_000_000
-
-
-@final
-class HashRng:
-    """A `wire.ports.Rng` in 150 bytes: SHAKE-128 of a key and a count. A node's `KeyedRng` has ten times as many."""
-
-    __slots__ = ("_count", "_key")
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-        self._count = 0
-
-    def random_bytes(self, count: int) -> bytes:
-        """The next `count` bytes; they depend on the counts asked for before, too."""
-        self._count += 1
-        return hashlib.shake_128(self._key + self._count.to_bytes(8, "big")).digest(count)
 
 
 @final

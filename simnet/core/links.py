@@ -3,7 +3,8 @@
 A message is one event, whatever its size. Latency is fixed per link; what a scenario adds (jitter, loss, bursts,
 reordering, duplicates, corruption) is drawn per message from (seed, source, destination, count), so that leaving out a
 node or a message between others shifts nothing. Nothing is drawn for a share that is 0. Between two nodes messages
-stay in order, as on the stream they stand for, unless they are reordered.
+stay in order, as on the stream they stand for, unless they are reordered. A protocol that cannot do with less than a
+stream asks for `stream_arrival_us` instead, which loses nothing.
 
 Uplinks and downlinks are token buckets with bounded queues: of messages sent together, the i-th leaves at exactly
 i * size / rate (check V13 of the simnet report), and one that finds no room is dropped. Draws are splitmix64, which is
@@ -20,6 +21,7 @@ from typing import Final, final
 from latticework.wire import LocalError, Rng
 
 from ..draws import below, draw, key_from, threshold
+from ..link import MAX_LOSSES, MIN_RETRANSMIT_US
 from ..regions import LIBP2P_REGIONS, Regions, read_regions
 from ..scenario import Group, Links
 from ..workload import Workload
@@ -59,14 +61,21 @@ class TokenBucket:
 
     def pass_us(self, size: int, now_us: int) -> int | None:
         """When the last byte is through; None if the queue is full. An idle line takes a message of any size."""
-        waiting = self._bytes - (now_us - self._since_us) * self._rate // _SECOND_US
-        if waiting <= 0:
-            self._since_us, self._bytes = now_us, 0
-        elif waiting + size > self._queue_bytes:
+        waiting = self._waiting(now_us)
+        if waiting > 0 and waiting + size > self._queue_bytes:
             self.dropped += 1
             return None
+        return self.through_us(size, now_us)
+
+    def through_us(self, size: int, now_us: int) -> int:
+        """As `pass_us`, but with room for everything: of a stream it is the sender that waits."""
+        if self._waiting(now_us) <= 0:
+            self._since_us, self._bytes = now_us, 0
         self._bytes += size
         return self._since_us + self._bytes * _SECOND_US // self._rate
+
+    def _waiting(self, now_us: int) -> int:
+        return self._bytes - (now_us - self._since_us) * self._rate // _SECOND_US
 
 
 @dataclass(slots=True, eq=False)
@@ -223,6 +232,25 @@ class MessageLinks:
             path.last_us = at_us
             found.append(at_us - now_us << NUMBER_BITS | far)
         return found
+
+    def stream_arrival_us(self, source: int, destination: int, size: int, now_us: int) -> int:
+        """When a message on a stream gets to the destination's downlink: in order, and late if it was lost.
+
+        As on tier F: time-outs double, and after `MAX_LOSSES` it gets through. Partitions are the caller's part.
+        """
+        uplink = self.up.get(source)
+        leaves_us = now_us if uplink is None else uplink.through_us(size, now_us)
+        path = self._paths.get(source << NUMBER_BITS | destination) or self._open(source, destination)
+        path.count += 1
+        if not self._shares.idle:
+            timeout_us = max(MIN_RETRANSMIT_US, 2 * path.latency_us)
+            for attempt in range(MAX_LOSSES):
+                if not self._is_lost(path):
+                    break
+                self.counters.lost += 1
+                leaves_us += timeout_us << attempt
+                path.count += 1
+        return self._in_order(path, leaves_us)
 
     def through_downlink_us(self, destination: int, size: int, now_us: int) -> int | None:
         """When a message that is at a node's downlink now is through; None if it finds no room."""

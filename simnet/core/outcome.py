@@ -11,6 +11,7 @@ from latticework.wire import LocalError
 
 from ..result import CheckResult, Deliveries, NodeFigures, Result, Timeline, percentile_ms, run_id
 from ..scenario import HONEST, Check, Converged, Coverage, Detected, Latency, Scenario
+from .kademlia import KademliaWorld
 from .stage import Stage
 
 
@@ -24,8 +25,11 @@ def check_checks(scenario: Scenario) -> None:
 def outcome(stage: Stage, seed: int, timeline: Timeline, cpu_s: float) -> Result:
     """The result of a run that is over."""
     scenario, world = stage.scenario, stage.world
-    expected, lasting = _expected(stage)
-    latencies = _lasting_latencies(world.deliveries, lasting, stage)
+    if isinstance(world, KademliaWorld):
+        expected, latencies = world.lookups.expected, list(world.deliveries.latency_us)
+    else:
+        expected, lasting = _expected(stage)
+        latencies = _lasting_latencies(world.deliveries, lasting, stage)
     return Result(
         scenario=scenario.name,
         seed=seed,
@@ -56,14 +60,22 @@ def digest_of(deliveries: Deliveries) -> str:
 
 
 def _expected(stage: Stage) -> tuple[int, bytearray]:
-    """How many (message, node) pairs there should be, and which nodes are honest and up at the end."""
+    """How many (message, node) pairs there should be, and which nodes are honest and up at the end.
+
+    As on tier F, a message that nobody got before its source went down for good, or lost its disk, is expected nowhere.
+    """
     lasting = bytearray(
         group.role == HONEST and bool(up) for group, up in zip(stage.groups, stage.world.connections.up, strict=True)
     )
     since = sorted(stage.last_down_us[number] for number, counts in enumerate(lasting) if counts)
-    rows = stage.world.deliveries
+    rows, up = stage.world.deliveries, stage.world.connections.up
+    told = bytearray(len(rows.source))
+    for message in rows.message:
+        told[message] = 1
     expected = 0
-    for source, at_us in zip(rows.source, rows.published_us, strict=True):
+    for source, at_us, was_told in zip(rows.source, rows.published_us, told, strict=True):
+        if not was_told and not (up[source] and stage.lost_us.get(source, -1) < at_us):
+            continue
         expected += bisect_left(since, at_us) - (lasting[source] and stage.last_down_us[source] < at_us)
     return expected, lasting
 

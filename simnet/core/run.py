@@ -7,21 +7,17 @@ the answer and is not here (NAT, files, states, full disks, slow processors) is 
 from time import process_time
 from typing import Final, final
 
-from latticework.wire import LocalError
-
-from ..draws import choose, key_from
 from ..progress import Progress, ProgressHook
 from ..result import Result, Timeline
 from ..rng import KeyedRng
-from ..scenario import HONEST, Publish, Scenario
+from ..scenario import HONEST, Scenario
 from ..workload import Workload
 from .faults import schedule_fault
+from .loads import schedule_loads
 from .outcome import check_checks, outcome
 from .stage import Stage
 
 _SECOND_US: Final = 1_000_000
-_GOSSIP_BYTES: Final = 8
-"""A gossip message is known by a number in its data."""
 
 
 def _ignore(_: Progress) -> None:
@@ -43,40 +39,9 @@ def run_core(
     stage.open()
     for number, fault in enumerate(scenario.faults):
         schedule_fault(stage, fault, number)
-    _schedule_loads(stage, workload)
+    schedule_loads(stage, workload)
     timeline = _Watch(stage, progress).run()
     return outcome(stage, seed, timeline, process_time() - cpu_s)
-
-
-def _schedule_loads(stage: Stage, workload: Workload | None) -> None:
-    scenario, scheduler = stage.scenario, stage.world.scheduler
-    if workload is not None:
-        for source, at_us in workload.messages:
-            scheduler.at(scenario.warmup_us + at_us, _publish, stage, source, _GOSSIP_BYTES)
-        return
-    for number, load in enumerate(scenario.load):
-        if not isinstance(load, Publish):
-            raise LocalError(f"scenario {scenario.name!r}: {type(load).__name__} is for tier F: tier C sends messages")
-        sources = _sources(stage, load, number)
-        until_us = scenario.until_us if load.until_us is None else min(load.until_us, scenario.until_us)
-        count = 0
-        while (at_us := load.from_us + round(count * _SECOND_US / load.rate_per_s)) < until_us:
-            source = sources[count % len(sources)]
-            scheduler.at(scenario.warmup_us + at_us, _publish, stage, source, max(load.size_bytes, _GOSSIP_BYTES))
-            count += 1
-
-
-def _sources(stage: Stage, load: Publish, number: int) -> list[int]:
-    members = stage.scenario.members(load.source)
-    wanted = min(load.sources or len(members), len(members))
-    key = key_from(stage.rng.child(f"sources of load {number}"))
-    return [members[at] for at in choose(key, len(members), wanted)]
-
-
-def _publish(stage: Stage, source: int, size_bytes: int) -> None:
-    """A source that is down says nothing."""
-    if stage.world.connections.up[source]:
-        stage.world.publish(source, size_bytes)
 
 
 @final

@@ -10,19 +10,24 @@ from ..dialling import dials
 from ..draws import choose, key_from
 from ..rng import KeyedRng
 from ..roles.gossip_roles import gossip_role
+from ..roles.kad_roles import KAD_LIAR
 from ..scenario import HONEST, Group, Scenario
 from ..workload import Workload
 from .flood import FloodWorld, connect_all
 from .gossip import GossipWorld
+from .kademlia import KademliaWorld
 from .links import MessageLinks
 from .mesh import gossip_params, protocol_of
-from .world import World
+from .sync import SyncWorld
+from .world import Spreading
 
 REDIAL_US: Final = 5_000_000
 """How long a node waits before it replaces a connection that it had dialled and lost; chosen here."""
 CRASH_NOTICED_US: Final = 25_000_000
 """yamux: a ping after 15 s of silence, and 10 s for its answer (`transport.params`)."""
 _SILENT: Final = "silent"
+_ROLES: Final = {"flood": (HONEST, _SILENT), "sync": (HONEST,), "kademlia": (HONEST, KAD_LIAR)}
+"""Of protocols without roles of gossip."""
 _AS_ON_TIER_F: Final = 1024
 """The most nodes that tier F can have."""
 
@@ -39,15 +44,19 @@ class Stage:
         count = scenario.node_count
         if workload is not None and workload.node_count != count:
             raise LocalError(f"the workload is of {workload.node_count} nodes, scenario {scenario.name!r} of {count}")
+        if workload is not None and scenario.protocol == "kademlia":
+            raise LocalError(f"scenario {scenario.name!r}: a workload is of messages, and kademlia sends none")
         self.scenario: Final = scenario
         self.rng: Final = rng
         self.groups: Final = [group for group in scenario.groups for _ in range(group.count)]
         for group in scenario.groups:
             _check_group(group, scenario.protocol)
         links = MessageLinks(scenario.links, self.groups, rng.child("links"), workload)
-        self.world: Final = self._flood(links) if scenario.protocol == "flood" else self._gossip(links)
+        self.world: Final[Spreading | KademliaWorld] = self._world(links)
         self.last_down_us: Final = array("q", [-1]) * count
         """When each node was last not up; -1 for one that always was."""
+        self.lost_us: Final[dict[int, int]] = {}
+        """When nodes lost their disks, the last time."""
         self._workload = workload
         self._dials = [()] * count if workload is not None else _dials(scenario, rng.child("dials"))
         self._redials = [0] * count
@@ -62,7 +71,21 @@ class Stage:
         """Nodes that are up."""
         return sum(self.world.connections.up)
 
-    def _gossip(self, links: MessageLinks) -> World:
+    def _world(self, links: MessageLinks) -> Spreading | KademliaWorld:
+        match self.scenario.protocol:
+            case "flood":
+                return self._flood(links)
+            case "sync":
+                return SyncWorld(len(self.groups), links, self.rng.child("sync"))
+            case "kademlia":
+                return KademliaWorld(len(self.groups), links, self.rng.child("kademlia"), liars=self._with(KAD_LIAR))
+            case _:
+                return self._gossip(links)
+
+    def _with(self, role: str) -> list[int]:
+        return [number for number, group in enumerate(self.groups) if group.role == role]
+
+    def _gossip(self, links: MessageLinks) -> GossipWorld:
         mesh = self.scenario.mesh
         rng = self.rng.child("gossip")
         world = GossipWorld(len(self.groups), links, gossip_params(mesh), protocol_of(mesh), rng)
@@ -73,9 +96,8 @@ class Stage:
                 world.assign(number, kind, options, self.scenario.members)
         return world
 
-    def _flood(self, links: MessageLinks) -> World:
-        silent = [number for number, group in enumerate(self.groups) if group.role == _SILENT]
-        return FloodWorld(len(self.groups), links, silent)
+    def _flood(self, links: MessageLinks) -> FloodWorld:
+        return FloodWorld(len(self.groups), links, self._with(_SILENT))
 
     def open(self) -> None:
         """Let the nodes come up that are there from the start, and arrange for the others."""
@@ -103,7 +125,16 @@ class Stage:
         if self.world.connections.up[number]:
             self.world.stop(number, noticed_us)
 
+    def lose_disk(self, number: int) -> None:
+        """A node that is down comes back with nothing; only the protocol `sync` has something to lose."""
+        self.lost_us[number] = self.now_us
+        if isinstance(self.world, SyncWorld):
+            self.world.lose_disk(number)
+
     def _dial(self, number: int) -> None:
+        if isinstance(self.world, KademliaWorld):
+            self.world.join(number, self._dials[number])
+            return
         for far in self._dials[number]:
             self.world.connections.dial(number, far)
         if self._workload is not None and self.now_us:
@@ -155,8 +186,12 @@ def _dials(scenario: Scenario, rng: KeyedRng) -> list[tuple[int, ...]]:
 def _check_group(group: Group, protocol: str) -> None:
     if group.nat != "open":
         raise LocalError(f"group {group.name!r}: nat {group.nat!r} is for tier F")
-    if protocol == "flood":
-        if group.role not in {HONEST, _SILENT}:
-            raise LocalError(f"group {group.name!r}: a flood has honest and silent nodes only, not {group.role!r}")
-    else:
+    if protocol == "gossip":
         gossip_role(group.role, dict(group.options), "C")
+        return
+    roles = _ROLES[protocol]
+    if group.role not in roles:
+        known = " and ".join(roles)
+        raise LocalError(f"group {group.name!r}: {protocol} has {known} nodes only, not {group.role!r}")
+    if group.options:
+        raise LocalError(f"group {group.name!r}: role {group.role!r} has no option {group.options[0][0]!r}")

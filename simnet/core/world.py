@@ -10,7 +10,7 @@ from .scheduler import BucketScheduler
 
 
 class World(Protocol):
-    """All nodes of a run, by number; they are connected through `connections`."""
+    """All nodes of a run, by number; `connections` says who is up, and who is connected where that means something."""
 
     @property
     def scheduler(self) -> BucketScheduler: ...
@@ -29,10 +29,6 @@ class World(Protocol):
         """The node goes down; the others notice so long after the word would have reached them."""
         ...
 
-    def publish(self, number: int, size_bytes: int) -> None:
-        """A node sends a new message of so many bytes."""
-        ...
-
     def parts(self, among: Sequence[int]) -> int:
         """Into how many parts the mesh of these nodes falls."""
         ...
@@ -47,4 +43,12 @@ class World(Protocol):
 
     def counters(self) -> Mapping[str, int]:
         """Figures of the protocol by name."""
+        ...
+
+
+class Spreading(World, Protocol):
+    """A world in which messages go from one node to all."""
+
+    def publish(self, number: int, size_bytes: int) -> None:
+        """A node sends a new message of so many bytes."""
         ...

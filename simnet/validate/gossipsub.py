@@ -3,8 +3,14 @@
 V1 and V2 are vyzo's runs of gerbil-simsub (gists of August 2022): 60 messages, one a second, from 5 nodes; 20 dials per
 node, D=6, Dlo=4, Dhi=12, IHAVE to 6 peers over a window of 3 heartbeats, heartbeats of 1 s of which the first comes
 after 1 to 2 s; latency uniform in 10 to 150 ms per direction, with up to 10 % jitter per message. Scores,
-outbound quotas and opportunistic grafting are off, as in the prototype that agreed with those runs (simnet report);
-the v1.1 runs had peer exchange, which is off here too.
+outbound quotas and opportunistic grafting are off, as in gerbil-simsub.
+
+V2's IHAVE is 11 to 16 % below the published figure, for two known reasons. Our router gossips to the whole part of
+factor * candidates, as go-libp2p-pubsub does: 7.7 peers of 32 candidates on average. gerbil-simsub (`gossip/adaptive!`
+in gossipsub-v1_1.ss) draws each candidate with the probability of the factor and adds up to 6 where those are fewer:
+8.4. And its runs had peer exchange, so that nodes knew more others (20,665 connections where 20,000 were dialled),
+which is off here: 8.6. So the figure is checked twice, as it is and with that taken into account; the latter is within
+1 % for 250, 500 and 1,000 nodes.
 
 The report asks for the mean of 20 seeds; with the real router that takes minutes. So V1 is the mean of two seeds and
 the rest is one seed each; copies per delivery were seen to differ by 2 % between seeds, which leaves little of their
@@ -13,12 +19,13 @@ the rest is one seed each; copies per delivery were seen to differ by 2 % betwee
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import comb
 from typing import Final
 
 from latticework.transport import GossipParams, ScoreParams
 from latticework.transport.gossip_params import MESHSUB_10, MESHSUB_11
 
-from ..core.gossip import GossipWorld
+from ..core.gossip import TOPIC, GossipWorld
 from ..core.links import MessageLinks
 from ..draws import below, choose, key_from
 from ..rng import KeyedRng
@@ -39,11 +46,13 @@ _LINKS: Final = Links(uniform_us=(10_000, 150_000), jitter=0.1, jitter_us=0)
 _SIMSUB: Final = "vyzo, gerbil-simsub runs of gossipsub {}, gists of August 2022"
 _LEAST_GROWTH: Final = 10.0
 """Per cent."""
-_IHAVE_SHARE: Final = 0.13
-"""V2's tolerance for IHAVE, where the report has 5 %: ours are 11 % fewer, and the cause is not proven.
-
-Our router gossips to the whole part of factor * peers, as go does (8 where the product is 8.3), and has no peer
-exchange, for which the report counts 3 % fewer links; its prototype drew each peer by chance, and was 3.8 % below."""
+_IHAVE_SHARE: Final = 0.05
+_PUBLISHED_V11: Final = {
+    1_000: (381_920, 538_202, 20_665),
+    500: (193_171, 262_444, 10_211),
+    250: (100_112, 136_173, 5_387),
+}
+"""By nodes: messages, IHAVE, and connections, which peer exchange made."""
 _KNEE: Final = 0.99
 _JVM: Final = "Nashatyrev, jvm-libp2p simulator, 10,000 nodes, as the simnet report reads it"
 
@@ -66,7 +75,10 @@ V11: Final = replace(V10, gossip_factor=0.25, flood_publish=True)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's figures: counts, and percent of deliveries within 100, 200, 300 and 400 ms, the source's included."""
+    """One run's figures: counts, and percent of deliveries within 100, 200, 300 and 400 ms, the source's included.
+
+    `candidates` are, of each node at the end, the connected peers outside its mesh, whom it may send IHAVE to.
+    """
 
     messages: float
     ihave: float
@@ -76,6 +88,7 @@ class Run:
     bins: tuple[float, ...]
     coverage: float
     per_delivery: float
+    candidates: tuple[int, ...]
 
 
 def simulate(
@@ -125,6 +138,31 @@ def _figures(world: GossipWorld, honest: int, messages: int) -> Run:
         bins=tuple(100 * found / delivered for found in within),
         coverage=delivered / (honest * messages),
         per_delivery=counted.messages / delivered,
+        candidates=tuple(
+            len(world.connections.links[node.number]) - len(node.router.mesh(TOPIC)) for node in world.nodes
+        ),
+    )
+
+
+def ihave_by_chance(run: Run, params: GossipParams, more: float) -> float:
+    """The IHAVE that the nodes of a run would have sent by gerbil-simsub's rule, with `more` candidates each."""
+    ours = sum(max(params.d_lazy, int(params.gossip_factor * count)) for count in run.candidates)
+    theirs = sum(_drawn(count + more, params) for count in run.candidates)
+    return run.ihave * theirs / ours
+
+
+def _drawn(candidates: float, params: GossipParams) -> float:
+    """How many are drawn with the probability of the factor on average, `d_lazy` at least; linear between integers."""
+    whole = int(candidates)
+    part = candidates - whole
+    return (1 - part) * _drawn_of(whole, params) + (part and part * _drawn_of(whole + 1, params))
+
+
+def _drawn_of(candidates: int, params: GossipParams) -> float:
+    share, least = params.gossip_factor, min(params.d_lazy, candidates)
+    return sum(
+        comb(candidates, count) * share**count * (1 - share) ** (candidates - count) * max(count, least)
+        for count in range(candidates + 1)
     )
 
 
@@ -183,19 +221,32 @@ def early_heartbeats(seed: bytes) -> list[Check]:
 
 
 def published_v11(seed: bytes) -> list[Check]:
-    """V2: gossipsub v1.1 with flood publishing and adaptive gossip, one seed of each size, without 500 nodes."""
+    """V2: gossipsub v1.1 with flood publishing and adaptive gossip, one seed of each size."""
     source = _SIMSUB.format("v1.1")
     found: list[Check] = []
-    for count, messages in ((1_000, 381_920), (250, 100_112)):
+    for count, (messages, ihave, connects) in _PUBLISHED_V11.items():
         (run,) = _runs("V2", seed, 1, count, V11, MESHSUB_11)
-        what = f"messages received, v1.1, {count} nodes, 60 messages"
+        what = f"messages received, v1.1, {count:,} nodes, 60 messages"
         found.append(check("V2", what, messages, run.messages, 0.03 * messages, source))
+        found += _ihave(run, count, ihave, 2 * (connects / count - _DIALS))
         if count == 1_000:
-            what = "IHAVE sent, v1.1, 1,000 nodes"
-            found.append(check("V2", what, 538_202, run.ihave, _IHAVE_SHARE * 538_202, source))
             found.append(check("V2", "IWANT sent, v1.1, 1,000 nodes", 2_645, run.iwant, 0.25 * 2_645, source))
             found.append(check("V2", "% of deliveries within 100 ms, v1.1", 9, run.bins[0], 2, source))
     return found
+
+
+def _ihave(run: Run, count: int, expected: float, more: float) -> list[Check]:
+    """IHAVE as it is, with the tolerance that the known difference leaves, and corrected for that difference."""
+    corrected = ihave_by_chance(run, V11, more)
+    known = 1 - run.ihave / corrected
+    what, source = f"IHAVE sent, v1.1, {count:,} nodes", _SIMSUB.format("v1.1")
+    by_rule = f"{what}, had each peer been drawn with p = 0.25 and peer exchange been on"
+    return [
+        check(
+            "V2", f"{what}; {known:.0%} fewer by rule", expected, run.ihave, (known + _IHAVE_SHARE) * expected, source
+        ),
+        check("V2", by_rule, expected, corrected, _IHAVE_SHARE * expected, f"{source}; its gossipsub-v1_1.ss"),
+    ]
 
 
 def non_forwarding(seed: bytes) -> list[Check]:
@@ -221,9 +272,4 @@ def _run_with_silent(seed: bytes, share: int) -> float:
 
 
 GOSSIPSUB: Final = (published_v10, smaller_v10, early_heartbeats, published_v11, non_forwarding)
-"""The parts, each from a seed."""
-
-
-def gossipsub_checks(seed: bytes) -> list[Check]:
-    """All of them: about half a minute of CPU."""
-    return [found for part in GOSSIPSUB for found in part(seed)]
+"""V1, V1b, V1c, V2 and V3, each from a seed: together 40 s of CPU."""

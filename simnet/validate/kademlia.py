@@ -4,7 +4,13 @@ The real machines, in a loop over a heap with one latency for all. Tables are fi
 with k contacts in each bucket that has so many, drawn at random; and only for nodes that are asked, since a lookup
 meets two dozen of them. Those who look up are clients, so that measuring changes no table but their own.
 
-Sources: simnet report, table of validation; Baumgart and Mies, "S/Kademlia" (ICPADS 2007), part 5.
+Sources: simnet report, table of validation; Baumgart and Mies, "S/Kademlia" (ICPADS 2007), evaluation. There, too, the
+network is static, liars tell each other only, and honest tables hold them in proportion; a path has one request in
+flight, and a lookup succeeds if one path meets no liar. Ours have three, and must find the closest honest node.
+By the paper's formula (from notes of a reader), the sum over hops i of their share * (1 - (1 - 0.8**i)**d), one path is
+enough in 58 % of our lookups, four in 96 % and eight in 99.8 %. One path of ours succeeds in 98 %: it asks on until all
+k closest have answered, which liars with real ids cannot prevent. So V9 says that our lookups are as good as theirs,
+not that it is for the paths.
 """
 
 from bisect import bisect_left
@@ -20,6 +26,7 @@ from latticework.transport import Multiaddr, PeerId
 from latticework.transport.gossip_chance import Chance
 from latticework.wire import LocalError
 
+from ..core.kad_keys import closest
 from ..rng import KeyedRng
 
 _LATENCY_US: Final = 50_000
@@ -87,7 +94,7 @@ class _Network:
         while truth is asker:
             name = self._rng.random_bytes(_NAME_BYTES)
             target = Contact(PeerId(name), ()).key
-            truth = self._honest[_closest(self._honest_keys, target)]
+            truth = self._honest[closest(self._honest_keys, target)]
         coalition = nsmallest(self._params.k, self._liars.values(), key=lambda contact: contact.key ^ target)
         return truth, self._run(asker, FindClosest(0, name), Nodes(tuple(coalition)))
 
@@ -144,19 +151,3 @@ class _Network:
             for pick in picks:
                 table.seen(self._contacts[pick], 0)
         return table
-
-
-def _closest(keys: list[int], target: int) -> int:
-    """The index of the key closest to `target` in ascending `keys`: the half that shares the next bit, if any does."""
-    first, last = 0, len(keys)
-    for half in reversed(range(KEY_BITS)):
-        if last - first == 1:
-            break
-        middle = bisect_left(keys, (keys[first] >> half | 1) << half, first, last)
-        if middle in {first, last}:
-            continue
-        if target >> half & 1:
-            first = middle
-        else:
-            last = middle
-    return first

@@ -28,7 +28,7 @@ from ..progress import Progress, ProgressHook
 from ..regions import Regions
 from ..result import CheckResult, Deliveries, NodeFigures, Result, Timeline, percentile_ms, run_id
 from ..rng import KeyedRng
-from ..scenario import HONEST, Check, Coverage, Latency, Links, Publish, Scenario
+from ..scenario import HONEST, ON_TIER_C, Check, Coverage, Latency, Links, Lookup, Publish, Scenario
 from .buckets import UNREACHED
 from .dissemination import Dissemination, Loss, Uplink, disseminate_in_blocks
 from .graphs import Mesh, random_mesh
@@ -167,6 +167,8 @@ class _Run:
 
 def _refusal(scenario: Scenario) -> str:
     links = scenario.links
+    if scenario.protocol in ON_TIER_C:
+        return f"protocol {scenario.protocol!r} is for tier C: tier V has no feedback"
     if scenario.faults:
         return "tier V has no faults; tiers C and F have"
     for group in scenario.groups:
@@ -176,6 +178,8 @@ def _refusal(scenario: Scenario) -> str:
             return f"group {group.name!r}: region, joins_at, down, cpu and nat are for tiers C and F"
     if links.jitter or links.burst_enter or links.reorder or links.duplicate or links.corrupt:
         return "on tier V links have latency, jitter_time and loss; tiers C and F have the rest"
+    if any(isinstance(load, Lookup) for load in scenario.load):
+        return "load Lookup is for protocol kademlia, which is on tier C"
     if not all(isinstance(load, Publish) for load in scenario.load):
         return "tier V spreads messages; files are for tier F"
     if not all(isinstance(check, Coverage | Latency) for check in scenario.checks):

@@ -17,6 +17,7 @@ from latticework.simnet.scenario import (
     Latency,
     Links,
     Load,
+    Lookup,
     Mesh,
     Partition,
     Publish,
@@ -106,6 +107,7 @@ def loads(names: list[str]) -> st.SearchStrategy[Load]:
     return st.one_of(
         st.builds(Publish, group, RATES, size, TIMES, st.none() | TIMES, st.integers(0, 100)),
         st.builds(ShareFile, group, size, TIMES),
+        st.builds(Lookup, group, RATES, TIMES, st.none() | TIMES, st.integers(0, 100)),
     )
 
 
@@ -131,7 +133,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         draw(st.integers(0, 1 << 60)),
         draw(st.sampled_from(["F", "C", "V"])),
         draw(st.sampled_from(["real", "memo", "model"])),
-        draw(st.sampled_from(["gossip", "flood"])),
+        draw(st.sampled_from(["gossip", "flood", "sync", "kademlia"])),
         draw(TIMES),
         draw(LINKS),
         draw(meshes()),

@@ -17,6 +17,7 @@ from latticework.simnet.scenario import (
     Group,
     Latency,
     Links,
+    Lookup,
     Mesh,
     Partition,
     Publish,
@@ -104,6 +105,13 @@ kind = "file"
 source = "peers"
 size = "1MB"
 at = "12s"
+[[load]]
+kind = "lookup"
+source = "peers"
+rate = "5/s"
+from = "1s"
+until = "50s"
+sources = 3
 [[fault]]
 kind = "partition"
 at = "20s"
@@ -167,7 +175,11 @@ ALL = Scenario(
     5_000_000,
     Links("lan", (10_000, 150_000), 0.1, 2_000, 0.01, 0.02, 0.3, 0.4, 0.05, 0.06, 0.07, 65_536),
     Mesh(8, 6, 13, 7, 3, 5, 0.5, False, 700_000, 4, 6, "1.2"),
-    (Publish("peers", 2.0, 2048, 11_000_000, 60_000_000, 5), ShareFile("peers", 1_000_000, 12_000_000)),
+    (
+        Publish("peers", 2.0, 2048, 11_000_000, 60_000_000, 5),
+        ShareFile("peers", 1_000_000, 12_000_000),
+        Lookup("peers", 5.0, 1_000_000, 50_000_000, 3),
+    ),
     (
         Partition(20_000_000, 10_000_000, ("eu",), 0.2, True),
         Churn("peers", Span("weibull", 2_400_000_000, 0, 0.5), Span("exp", 600_000_000), 1_000_000, 50_000_000),
@@ -249,7 +261,7 @@ LOAD = '[[load]]\nkind = "publish"\n'
         (SMALL + LOAD + "source = 'peer'", "it.toml: scenario 'it.toml': there is no group 'peer'; there is: peers"),
         (SMALL + LOAD + "source = 'peers'\nsize = -1", "it.toml: load 0: key 'size': it holds a size such as"),
         (SMALL + LOAD + "source = 'peers'\nrate = 0", "it.toml: scenario 'it.toml': a rate is above 0"),
-        (SMALL + "[[load]]\nsource = 'peers'", "it.toml: load 0: key 'kind' is missing; it is one of publish, file"),
+        (SMALL + "[[load]]\nsource = 'peers'", "it.toml: load 0: key 'kind' is missing; it is one of publish, lookup"),
         (SMALL + "[[fault]]\nkind = 'partitoin'", "it.toml: fault 0: unknown kind 'partitoin'; did you mean 'partiti"),
         (SMALL + "[[fault]]\nkind = 'zzz'", "it.toml: fault 0: unknown kind 'zzz'; there is: churn, crash,"),
         (SMALL + "[check]\nkind = 'coverage'", "it.toml: check: it is a list of tables, each headed [[check]]"),

@@ -248,6 +248,24 @@ def test_misbehaviour_beyond_the_threshold_counts_by_the_square_and_fades() -> N
     assert scores.score(stats) == 0
 
 
+def test_what_a_peer_does_counts_in_its_topic_alone_and_adds_up() -> None:
+    weights = {"first_message_deliveries_weight": 1, "first_message_deliveries_cap": 100, "topic_weight": 1}
+    topics = {name: TopicScoreParams(**{**OFF, **weights, "time_in_mesh_weight": 1}) for name in ("a", "b", "c")}
+    scores = Scores(ScoreParams(topics=topics, other_topics=None))
+    stats = connected(scores, "peer")
+    for topic in ("a", "b", "c"):
+        scores.graft(stats, topic, 0)
+    for _ in range(3):
+        scores.first_delivery(stats, "b")
+    scores.first_delivery(stats, "unknown")
+    assert scores.score(stats) == 3
+    scores.prune(stats, "a")
+    scores.decay([stats], 5 * SECOND)
+    assert scores.score(stats) == pytest.approx(2 * 5 + 3, abs=0.1), "five seconds in b and c, none in a"
+    scores.disconnect(stats, 6 * SECOND)
+    assert scores.score(connected(scores, "peer")) == 0
+
+
 def test_a_bad_score_survives_a_reconnection_and_a_good_one_does_not() -> None:
     solo = Solo(GossipParams(score=scored(invalid_message_deliveries_weight=-1)))
     solo.connect("bad", "good")

@@ -3,7 +3,7 @@
 from latticework.simnet.amounts import Span
 from latticework.simnet.core.run import run_core
 from latticework.simnet.roles.gossip_roles import GOSSIP_ROLES
-from latticework.simnet.scenario import Churn, Crash, Group, Links, Partition, Publish, Scenario
+from latticework.simnet.scenario import Churn, Crash, Group, Links, Lookup, Partition, Publish, Scenario
 
 SECOND = 1_000_000
 OPTIONS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -12,9 +12,11 @@ OPTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "covert-flash": (("honest_for", "4s"),),
 }
 
+OTHER_ROLES = {"flood": ["silent"], "sync": [], "kademlia": ["kad-liar"]}
+
 
 def scenario_of(protocol: str) -> Scenario:
-    roles = sorted(GOSSIP_ROLES) if protocol == "gossip" else ["silent"]
+    roles = sorted(GOSSIP_ROLES) if protocol == "gossip" else OTHER_ROLES[protocol]
     return Scenario(
         protocol,
         (
@@ -26,7 +28,7 @@ def scenario_of(protocol: str) -> Scenario:
         protocol=protocol,
         warmup_us=3 * SECOND,
         links=Links(jitter=0.1, loss=0.02, duplicate=0.02, reorder=0.02, burst_enter=0.01, burst_loss=0.5),
-        load=(Publish("peers", 3),),
+        load=(Lookup("peers", 3) if protocol == "kademlia" else Publish("peers", 3),),
         faults=(
             Partition(SECOND, 2 * SECOND, share=0.3),
             Crash("peers", 4 * SECOND, 2 * SECOND, 0.2),
@@ -35,5 +37,5 @@ def scenario_of(protocol: str) -> Scenario:
     )
 
 
-for name in ("gossip", "flood"):
+for name in ("gossip", *OTHER_ROLES):
     print(run_core(scenario_of(name), 1).digest)  # noqa: T201 - read by the test

@@ -186,3 +186,30 @@ def test_a_partition_stops_both_ways_or_one() -> None:
     assert model.quick
     model.cut(one_way)
     assert [bool(model.arrivals_us(a, b, 1, 0)) for a, b in ((0, 2), (2, 0), (0, 1))] == [False, True, True]
+
+
+# Streams
+
+
+def test_what_a_stream_loses_comes_after_a_time_out_and_in_order() -> None:
+    still, lossy = links_of(STILL), links_of(Links("lan", jitter_us=0, loss=0.3))
+    prompt = [still.stream_arrival_us(0, 1, 100, now_us) - now_us for now_us in range(0, 10_000, 100)]
+    assert set(prompt) == {500}
+    arrivals = [lossy.stream_arrival_us(0, 1, 100, now_us) for now_us in range(0, 100_000_000, 1_000_000)]
+    late = [at_us - now_us for at_us, now_us in zip(arrivals, range(0, 100_000_000, 1_000_000), strict=True)]
+    assert arrivals == sorted(arrivals)
+    assert {500, 200_500, 600_500} <= set(late), "at once, after one loss, after two"
+    assert 15 < sum(us > 500 for us in late) < 50
+    assert lossy.counters.lost >= sum(us > 500 for us in late)
+
+
+def test_a_stream_gets_through_in_the_end_whatever_the_loss() -> None:
+    model = links_of(Links("lan", jitter_us=0, loss=1.0))
+    assert model.stream_arrival_us(0, 1, 100, 0) == 500 + 200_000 * (2**8 - 1)
+
+
+def test_a_stream_waits_for_room_in_the_line() -> None:
+    model = links_of(Links("lan", jitter_us=0, queue_bytes=1_000), group=Group("all", 4, up=100_000))
+    assert [model.stream_arrival_us(0, 1, 1_000, 0) for _ in range(4)] == [10_500, 20_500, 30_500, 40_500]
+    assert model.arrivals_us(0, 1, 1_000, 0) == ()
+    assert model.counters.queue_full == 1

@@ -22,6 +22,7 @@ from latticework.simnet.scenario import (
     Group,
     Latency,
     Links,
+    Lookup,
     Partition,
     Publish,
     Scenario,
@@ -154,8 +155,24 @@ def test_a_workload_replaces_connections_latencies_and_loads() -> None:
     assert sum(result.node_figures.degree) == workload.link_ends
     gossip = run_core(replace(plain, protocol="gossip"), 1, workload=workload)
     assert gossip.coverage == 1
+    sync = run_core(replace(plain, protocol="sync", until_us=30 * SECOND), 1, workload=workload)
+    assert sync.coverage == 1
+    with pytest.raises(LocalError, match="kademlia sends none"):
+        run_core(replace(plain, protocol="kademlia"), 1, workload=workload)
     with pytest.raises(LocalError, match="of 40 nodes"):
         run_core(scenario_of("flood"), 1, workload=workload)
+
+
+def test_a_message_that_died_with_its_source_is_expected_nowhere() -> None:
+    """As on tier F; of a source that comes back with its disk everything is expected."""
+    groups = (Group("peers", 12, dial=3), Group("crashing", 1, dial=1, dial_to=("peers",)))
+    load = (Publish("crashing", 1, from_us=500_000, until_us=2 * SECOND),)
+    for for_us, lose_disk, expected in ((None, False, 0), (2 * SECOND, False, 2 * 12), (2 * SECOND, True, 0)):
+        # Before the crash a partition begins, so nobody is told.
+        faults = (Partition(0, 3 * SECOND, ("crashing",)), Crash("crashing", 2 * SECOND, for_us, lose_disk=lose_disk))
+        result = run_core(scenario_of("sync", groups=groups, load=load, faults=faults, until_us=40 * SECOND), 3)
+        assert result.expected == expected
+        assert result.coverage == 1
 
 
 def test_checks_fail_when_they_should() -> None:
@@ -170,6 +187,22 @@ def test_checks_fail_when_they_should() -> None:
         ({"checks": (Converged(),)}, "Converged is for tier F"),
         ({"checks": (Detected(1),)}, "Detected is for tier F"),
         ({"load": (ShareFile("peers", 1),)}, "ShareFile is for tier F"),
+        ({"load": (Lookup("peers"),)}, "Lookup is for protocol kademlia"),
+        ({"load": (Lookup("peers"),), "protocol": "sync"}, "Lookup is for protocol kademlia"),
+        ({"protocol": "kademlia"}, "kademlia sends no messages; its load is of kind lookup"),
+        (
+            {"groups": (Group("peers", 30), Group("x", 1, role="silent")), "protocol": "sync"},
+            "sync has honest nodes only",
+        ),
+        (
+            {"groups": (Group("peers", 30), Group("x", 1, role="sybil")), "protocol": "kademlia"},
+            "kademlia has honest and kad-liar nodes only, not 'sybil'",
+        ),
+        (
+            {"groups": (Group("peers", 30), Group("x", 1, "kad-liar", options=(("k", 2),))), "protocol": "kademlia"},
+            "role 'kad-liar' has no option 'k'",
+        ),
+        ({"groups": (Group("peers", 30), Group("x", 1, role="kad-liar"))}, "no role 'kad-liar' on tier C"),
         ({"faults": (FullDisk("peers", 0, 1),)}, "FullDisk is for tier F"),
         ({"faults": (SlowCpu("peers", 0, 1),)}, "SlowCpu is for tier F"),
         ({"faults": (FaultPoints(0, 1),)}, "FaultPoints is for tier F"),
@@ -203,4 +236,4 @@ def test_a_run_has_one_digest_whatever_the_hash_seed() -> None:
         for hash_seed in ("0", "4711")
     }
     (digests,) = found
-    assert len(digests.split()) == 2
+    assert len({*digests.split()}) == 4

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.unit
 
 PROMISED = (
     *("churn", "covert-flash", "eclipse", "equivocator", "flash-crowd", "flood"),
-    *("lan-300", "nat-mix", "partition-heal", "sleepers", "sybil-flood", "wan-2000"),
+    *("kademlia-churn", "lan-300", "nat-mix", "partition-heal", "sleepers", "sybil-flood", "wan-2000"),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from latticework.simnet.progress import Progress
 from latticework.simnet.result import Result
-from latticework.simnet.scenario import Coverage, Group, Latency, Links, Mesh, Publish, ShareFile
+from latticework.simnet.scenario import Coverage, Group, Latency, Links, Lookup, Mesh, Publish, ShareFile
 from latticework.simnet.whole.run import run_whole
 from latticework.simnet.whole.simulation import Simulation
 from latticework.wire import LocalError
@@ -151,3 +151,16 @@ def test_a_rate_without_a_publisher_that_is_up_is_counted() -> None:
     load = Publish("late", 1.0, until_us=3 * SECOND)
     result = run_whole(small(Group("late", 1, dial=2, joins_at_us=5 * SECOND), load=(load,), checks=()), 1)
     assert result.counters["unsent"] == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"protocol": "sync"}, "protocol 'sync' is for tier C"),
+        ({"protocol": "kademlia"}, "protocol 'kademlia' is for tier C"),
+        ({"load": (Lookup("people"),)}, "load Lookup is for protocol kademlia, which is on tier C"),
+    ],
+)
+def test_protocols_of_tier_c_are_refused(changes: dict[str, object], text: str) -> None:
+    with pytest.raises(LocalError, match=text):
+        run_whole(small(**changes), 1)
