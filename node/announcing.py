@@ -49,9 +49,11 @@ class Announcer:
             # Not while the news is on its way: every difference would be one of time.
             await trio.sleep_until(max(self._quiet_until_s, trio.current_time() + ANNOUNCE_SETTLE_S))
             self._noted = trio.Event()
+            if self._waiting:
+                # What was told at once meanwhile waits no more, and is no reason for a pause.
+                self._quiet_until_s = trio.current_time() + ANNOUNCE_EVERY_S
             for space in list(self._waiting):
                 self._tell(space, carried=True)
-            self._quiet_until_s = trio.current_time() + ANNOUNCE_EVERY_S
 
     def _tell(self, space: SpaceId, *, carried: bool) -> None:
         self._waiting.pop(space, None)

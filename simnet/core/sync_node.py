@@ -169,8 +169,8 @@ class SyncNode:
     def _wake(self, now_us: int, life: int, _: None) -> None:
         if life == self._air.connections.life[self.number]:
             self._is_set = False
-            self._quiet_until_us = now_us + self._air.announcing.every_us
             if self._has_news:
+                self._quiet_until_us = now_us + self._air.announcing.every_us
                 self._tell(paced=True)
 
     def _tell(self, *, paced: bool) -> None:
@@ -220,8 +220,6 @@ class SyncNode:
                     air.deliveries.deliver(store.ledger.at(told.log, seq).message, self.number, air.scheduler.now_us)
         self._perform(end, end.reconciler.handle(_ADMITTED))
         if moved:
-            # The pause begins with whatever changes what is shown, as in a whole node, though there is no news then.
-            self._note()
             self._tell(paced=False)
 
     def _send(self, end: End, message: Message, size: int) -> None:

@@ -9,8 +9,8 @@ first second; `SCORES` and the two thresholds of opportunistic grafting to the l
 written again: it GRAFTs whoever subscribes, accepts every GRAFT, GRAFTs again 60 to 75 s after a PRUNE, and drops all
 messages once it attacks. P7 is off: the plans are older.
 
-Scaled down: 4 messages a second, or 2, instead of 120, for 30 s that are measured; jitter is drawn per link. Of v1.0 we have
-what our router does without scores, outbound quota, back-off, flood publishing and adaptive gossip; it refuses GRAFT
+Scaled down: 4 messages a second, or 2, instead of 120, for 30 s that are measured; jitter is drawn per link. Of v1.0
+we have what our router does without scores, outbound quota, back-off, flood publishing and adaptive gossip; it refuses GRAFT
 into a full mesh, as v1.1 does, where v1.0 accepts it and prunes by chance at the next heartbeat. So our v1.0 has meshes
 of Sybils alone, and does worse than theirs.
 

@@ -61,3 +61,22 @@ def test_many_links_are_told_now_and_then_of_what_gossip_carries_and_at_once_of_
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def test_what_was_told_at_once_meanwhile_is_no_reason_for_a_pause() -> None:
+    many = links(ANNOUNCE_AT_ONCE_LINKS + 1)
+    announcer = Announcer(many)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(announcer.run)
+            start = trio.current_time()
+            announcer.changed(SPACE, carried=True)
+            announcer.changed(SPACE, carried=False)
+            await trio.sleep(1)
+            announcer.changed(SPACE, carried=True)
+            await trio.sleep(1)
+            assert [round(time - start, 3) for time, _ in many[DeviceId(bytes(32))].words] == [0, 1 + ANNOUNCE_SETTLE_S]
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))

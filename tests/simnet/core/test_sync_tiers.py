@@ -27,7 +27,7 @@ def test_both_tiers_deliver_everything_at_nearly_the_same_times(nodes: int, dial
     """Dials, latencies, sources and pauses are the same, and codec, channel and stores take no virtual time.
 
     What differs is small beside that: frames of the other protocols come between, clocks of pauses begin a little
-    later, and messages that a whole node has not written yet are joined. A tenth was measured at most; a fifth is
+    later, and messages that a whole node has not written yet are joined. 16 % was measured at most; a fifth is
     allowed.
     """
     whole = replace(WHOLE, groups=(Group("people", nodes, dial=dial),))
