@@ -10,9 +10,9 @@ written again: it GRAFTs whoever subscribes, accepts every GRAFT, GRAFTs again 6
 messages once it attacks. P7 is off: the plans are older.
 
 Scaled down: 4 messages a second, or 2, instead of 120, for 30 s that are measured; jitter is drawn per link. Of v1.0
-we have what our router does without scores, outbound quota, back-off, flood publishing and adaptive gossip; it refuses GRAFT
-into a full mesh, as v1.1 does, where v1.0 accepts it and prunes by chance at the next heartbeat. So our v1.0 has meshes
-of Sybils alone, and does worse than theirs.
+we have what our router does without scores, outbound quota, back-off, flood publishing and adaptive gossip; it
+refuses GRAFT into a full mesh, as v1.1 does, where v1.0 accepts it and prunes by chance at the next heartbeat. So
+our v1.0 has meshes of Sybils alone, and does worse than theirs.
 
 What could be confirmed: the set-up and the weights, from the test plans; "immune to all considered attacks", from the
 abstract. The seconds and shares of v1.0 (cold boot: p99 10 s, at most 17 s, about 4 % never delivered; covert flash:
