@@ -42,12 +42,20 @@ def checks(*, long: bool = False) -> Iterator[Check]:
 
     for part in (*GOSSIPSUB, *EPIDEMICS):
         yield from part(_SEED)
+    yield from _tiers()
     yield from _kademlia()
     yield from _links()
     yield from _nat()
     if long:
         yield _disjoint()
         yield from _attacks()
+
+
+def _tiers() -> Iterator[Check]:
+    """V7, across the tiers."""
+    from .tiers import same_flood  # noqa: PLC0415
+
+    yield from same_flood(_SEED)
 
 
 def _kademlia() -> Iterator[Check]:

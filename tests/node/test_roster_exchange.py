@@ -1,7 +1,7 @@
 import pytest
 
 from latticework.crdt import Roster, certificate_hash
-from latticework.handshake import MemoryVault
+from latticework.handshake import KeyVault, MemoryVault
 from latticework.node.identity import create_identity
 from latticework.node.messages import RosterHashes, RosterRecords, RosterRoot
 from latticework.node.roster_exchange import RosterExchange
@@ -15,7 +15,7 @@ SIGNATURES = ModelSignatures()
 
 def records(count: int) -> tuple[bytes, ...]:
     clock, rng = VirtualClock(), KeyedRng(b"roster exchange")
-    vaults = []
+    vaults: list[tuple[str, KeyVault]] = []
     for number in range(count):
         vault = MemoryVault()
         create_identity(vault, f"device {number}", rng.child(str(number)), clock)
