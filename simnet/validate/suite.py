@@ -46,8 +46,8 @@ def checks(*, long: bool = False) -> Iterator[Check]:
     yield from _kademlia()
     yield from _links()
     yield from _nat()
-    for part in GOSSIPSUB:
-        yield from part(_SEED)
+    for simulated in GOSSIPSUB:
+        yield from simulated(_SEED)
     if long:
         yield _disjoint()
         yield from _attacks()
