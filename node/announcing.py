@@ -2,7 +2,7 @@
 
 Every link that hears of a change compares frontiers. What gossip carries reaches everybody without that, so in a large
 mesh the comparison of the whole, which repairs what gossip lost, is made at intervals: with each change on each link it
-cost more than the entries themselves (docs/performance.md, simulation).
+cost as much as the entries themselves (docs/performance.md, simulation).
 """
 
 from collections.abc import Mapping

@@ -84,11 +84,6 @@ class Connection:
     def closed(self) -> bool:
         return self.near.closed and self.far.closed
 
-    @property
-    def stands(self) -> bool:
-        """Whether neither end was closed."""
-        return not self.near.closed and not self.far.closed
-
     def release(self) -> None:
         """What was held back goes on, if it may."""
         for pipe in self.pipes:

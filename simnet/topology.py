@@ -109,11 +109,6 @@ class Topology:
             return False
         return not any(partition.stops(source, destination) for partition in self._partitions)
 
-    @property
-    def disturbed(self) -> bool:
-        """Whether `passes` says no to anything."""
-        return bool(self._silent or self._partitions)
-
     def lane(self, source: str, destination: str) -> Lane:
         """What carries frames from `source` to `destination`."""
         key = (source, destination)
@@ -129,10 +124,6 @@ class Topology:
         """Remember an open connection; those that ended are forgotten here."""
         alive = [known for known in self._connections.get(_pair(a, b), []) if not known.closed]
         self._connections[_pair(a, b)] = [*alive, connection]
-
-    def open_pairs(self) -> list[_Pair]:
-        """The pairs of hosts, in order of their names, that have a connection which neither end has closed."""
-        return [pair for pair, known in self._connections.items() if any(c.stands for c in known)]
 
     def _release(self) -> None:
         for connections in list(self._connections.values()):

@@ -273,15 +273,15 @@ class RoleKind:
 
 
 GOSSIP_ROLES: Final[Mapping[str, RoleKind]] = {
-    "silent": RoleKind(Silent, ("C",)),
-    "censor": RoleKind(Censor, ("C",), ("victims",)),
-    "delayer": RoleKind(Delayer, ("C",), ("delay", "delay_us")),
-    "spammer": RoleKind(Spammer, ("C",), ("rate", "size")),
-    "replayer": RoleKind(Replayer, ("C",), ("after", "after_us")),
-    "sybil": RoleKind(Sybil, ("C",)),
-    "eclipse": RoleKind(Eclipse, ("C",), ("target",)),
-    "covert-flash": RoleKind(CovertFlash, ("C",), ("honest_for", "honest_for_us")),
-    "px-poisoner": RoleKind(PxPoisoner, ("C",)),
+    "silent": RoleKind(Silent, ("F", "C")),
+    "censor": RoleKind(Censor, ("F", "C"), ("victims",)),
+    "delayer": RoleKind(Delayer, ("F", "C"), ("delay", "delay_us")),
+    "spammer": RoleKind(Spammer, ("F", "C"), ("rate", "size")),
+    "replayer": RoleKind(Replayer, ("F", "C"), ("after", "after_us")),
+    "sybil": RoleKind(Sybil, ("F", "C")),
+    "eclipse": RoleKind(Eclipse, ("F", "C"), ("target",)),
+    "covert-flash": RoleKind(CovertFlash, ("F", "C"), ("honest_for", "honest_for_us")),
+    "px-poisoner": RoleKind(PxPoisoner, ("F", "C")),
 }
 """Roles by the name that a scenario's group gives."""
 

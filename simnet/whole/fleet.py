@@ -12,12 +12,13 @@ from latticework.node.account import Account
 from latticework.node.app import Node
 from latticework.node.state import MemoryState
 from latticework.node.surroundings import Observer
-from latticework.transport import GossipParams, GossipRouter, Multiaddr, Router
+from latticework.transport import GossipRouter, Multiaddr, Router
 from latticework.wire import LocalError
 
 from ..accounts import Founded, found_fleet
 from ..clock import VirtualClock
 from ..core.links import MessageLinks
+from ..core.mesh import gossip_params
 from ..crypto import Providers
 from ..devices import DeviceSetup, SimDevice
 from ..dialling import dials, names
@@ -26,7 +27,7 @@ from ..nat import NatBox
 from ..nat_mix import PRESETS, named_mix
 from ..network import SimNetwork
 from ..rng import KeyedRng
-from ..scenario import Group, Mesh, Scenario
+from ..scenario import Group, Scenario
 from ..threads import InlineThreads
 from ..transcript import FrameHook
 
@@ -50,7 +51,6 @@ class Member:
     node: Node | None = None
     life: trio.CancelScope | None = None
     changed: trio.Event = field(default_factory=trio.Event)
-    ups: int = 0
     wanted: bool = False
     """Whether it is to run, also while it is stopping."""
     barred: bool = False
@@ -167,20 +167,3 @@ def _lie_us(group: Group) -> int:
     if group.role != CLOCK_LIAR:
         return 0
     return int(dict(group.options).get("ahead_s", _LIE_S)) * 1_000_000
-
-
-def gossip_params(mesh: Mesh) -> GossipParams:
-    """What a scenario says of its mesh, as parameters of the router."""
-    return GossipParams(
-        d=mesh.d,
-        d_lo=mesh.d_lo,
-        d_hi=mesh.d_hi,
-        d_lazy=mesh.d_lazy,
-        d_out=mesh.d_out,
-        d_score=mesh.d_score,
-        gossip_factor=mesh.gossip_factor,
-        flood_publish=mesh.flood_publish,
-        heartbeat_us=mesh.heartbeat_us,
-        history_gossip=mesh.history_gossip,
-        history_length=mesh.history_length,
-    )

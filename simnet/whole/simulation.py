@@ -237,7 +237,6 @@ class Simulation:
         topology = self.net.topology
         if topology.is_silent(member.name) and not life.cancel_called:
             topology.revive(member.name)
-        member.ups += 1
         try:
             with life:
                 async with member.device.up(member.peers) as node:

@@ -1,24 +1,11 @@
-from heapq import heappop, heappush
-
 import pytest
 
 from latticework.simnet.core.flood import run_flood
 from latticework.simnet.workload import Workload, make_workload
 
+from ..shortest import shortest_us
+
 pytestmark = pytest.mark.unit
-
-
-def shortest_us(workload: Workload, source: int) -> list[int]:
-    """Dijkstra."""
-    found: dict[int, int] = {}
-    heap = [(0, source)]
-    while heap:
-        distance, node = heappop(heap)
-        if node not in found:
-            found[node] = distance
-            for peer, latency_us in workload.links[node]:
-                heappush(heap, (distance + latency_us, peer))
-    return [found[node] for node in range(workload.node_count)]
 
 
 @pytest.mark.parametrize(("nodes", "degree", "seed"), [(3, 2, 1), (40, 4, 2), (300, 8, 3)])
