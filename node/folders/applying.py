@@ -59,7 +59,7 @@ class Applying:
             self._ledger.apply_wake = trio.Event()
             await self._wait_until_running()
             todo, self._ledger.to_apply = self._ledger.to_apply, {}
-            self._ledger.applying = True
+            self._ledger.applying, self._ledger.under_way = True, dict(todo)
             try:
                 await self._apply(todo)
             except StoreError as error:
@@ -68,7 +68,7 @@ class Applying:
                     self._ledger.stopped = str(error)
                     self._ledger.scan_wake.set()
             finally:
-                self._ledger.applying = False
+                self._ledger.applying, self._ledger.under_way = False, {}
                 self._publisher.pending_changed()
 
     async def _wait_until_running(self) -> None:
@@ -103,6 +103,7 @@ class Applying:
                 await self._publisher.record([DiskChange(path, None) for path in copies])
                 for path in copies:
                     self._ledger.set_row(path, None)
+                self._ledger.moved |= copies.keys()
                 self._ledger.pending |= failed
                 changed = {path for path, why in failed.items() if why.reason is Reason.LOCAL_CHANGE}
                 self._ledger.disk_changed({*copies.values(), *changed})

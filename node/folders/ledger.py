@@ -1,7 +1,7 @@
 """What both tasks of a folder share: its rows, what is due, what failed and why, and the lock over the disk.
 
-The lock is held while the disk is compared with the rows, and while files are moved into place and their rows replaced;
-reading, hashing and fetching happen outside it.
+The lock is held while the disk is compared with the rows, while what was found is published, and while files are moved
+into place and their rows replaced; reading, hashing and fetching happen outside it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import final
 
 import trio
+
+from latticework.crdt.paths import ancestors
 
 from ..store import Row
 from .ignore import IgnoreRules
@@ -36,6 +38,10 @@ class FolderLedger:
         self.watch_problem: str | None = None
         self.scanning = True
         self.applying = False
+        self.under_way: dict[bytes, None] = {}
+        """What the present apply round has not brought to disk yet."""
+        self.moved: set[bytes] = set()
+        """Paths whose rows went elsewhere since the disk was last compared with the rows."""
         self.to_scan: set[bytes] | None = None
         self.to_apply: dict[bytes, None] = {}
         self.scan_wake = trio.Event()
@@ -44,8 +50,9 @@ class FolderLedger:
     @property
     def pending_count(self) -> int:
         """Paths that are not on this disk as the tree shows them, and local changes not yet published."""
-        failed = sum(path not in self.to_apply for path in self.retryable())
-        return len(self.to_apply) + failed + len(self.unreadable) + bool(self.stopped)
+        due = self.to_apply.keys() | self.under_way.keys()
+        failed = sum(path not in due for path in self.retryable())
+        return len(due) + failed + len(self.unreadable) + bool(self.stopped)
 
     @property
     def busy(self) -> bool:
@@ -97,6 +104,7 @@ class FolderLedger:
             self.rows.pop(path, None)
         else:
             self.rows[path] = row
+        self._note_progress(path)
 
     def take_moves(self, paths: Mapping[bytes, bytes]) -> None:
         """Rows are those of other paths now, and the store knows it; see `DiskMoves`."""
@@ -104,6 +112,17 @@ class FolderLedger:
         for old in paths:
             del self.rows[old]
         self.rows |= moved
+        self.moved |= paths.keys()
+        for path in (*paths, *moved):
+            self._note_progress(path)
+
+    def has_left(self, path: bytes) -> bool:
+        """True when what stood at `path` went elsewhere since the disk was last compared with the rows."""
+        return path in self.moved or any(above in self.moved for above in ancestors(path))
+
+    def _note_progress(self, path: bytes) -> None:
+        if path in self.under_way and self.in_step(path):
+            del self.under_way[path]
 
     def open_root(self) -> FolderRoot:
         """Open the folder for one pass; blocking; raises FolderStoppedError."""

@@ -72,6 +72,7 @@ class Publishing:
 
     async def _scan_round(self, prefixes: set[bytes] | None) -> float:
         async with self._ledger.disk:
+            self._ledger.moved.clear()
             found, rules = await self._threads.run(lambda: self._scan_disk(prefixes))
             moves = find_moves(found, self._ledger.rows, self._ledger.is_void)
             if rules.source != self._ledger.rules.source:
@@ -120,7 +121,15 @@ class Publishing:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read_all, paths, send)
                 async for changes in read:
-                    await self._publish(changes)
+                    await self._publish_read(changes)
+
+    async def _publish_read(self, changes: Sequence[LocalChange]) -> None:
+        """Publish what still stands where it was read; what was renamed meanwhile is found again where it is now."""
+        async with self._ledger.disk:
+            here = [change for change in changes if not self._ledger.has_left(change.path)]
+            await self._publish(here)
+        if len(here) < len(changes):
+            self._ledger.disk_changed(None)
 
     async def _read_all(self, paths: Sequence[bytes], read: trio.MemorySendChannel[list[LocalChange]]) -> None:
         async with read:

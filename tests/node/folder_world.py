@@ -39,7 +39,7 @@ from latticework.node.space_ports import Origin, SpaceIdentity
 from latticework.node.store import Incoming
 from latticework.simnet import InlineThreads, KeyedRng
 from latticework.simnet.providers import ModelKem, ModelSignatures
-from latticework.wire import ChunkId, EntryId, SpaceId, decode
+from latticework.wire import ChunkId, EntryId, SpaceId, Threads, decode
 
 SPACE: Final = SpaceId(b"S" * 32)
 SECRET: Final = bytes(32)
@@ -104,6 +104,8 @@ class Side:
         self._world = world
         self.asked: list[ChunkId] = []
         """Chunks that were asked of others."""
+        self.threads: Threads = InlineThreads()
+        """What the folder works on from its next start."""
         FolderRoot.create(self.folder, SPACE)
         keys = load_keys(generate(KeyedRng(b"account"), NOW_S), ModelKem(), world.signatures)
         roster = Roster.found(world.signatures, found_account(keys, name, NOW_S))
@@ -156,7 +158,7 @@ class Side:
                 source=self.source,
                 fetcher=self,
                 watcher=NoWatcher(),
-                threads=InlineThreads(),
+                threads=self.threads,
             )
             task_status.started()
             await self._engine.run()

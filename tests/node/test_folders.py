@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import override
+from typing import cast, final, override
 
 import pytest
 import trio
@@ -13,6 +14,8 @@ import trio.testing
 
 from latticework.crdt import FileOperations, Move, Remove
 from latticework.node.folders.ports import Deliver, LocalMove, LocalMoves
+from latticework.node.store import DiskChange, DiskMoves
+from latticework.simnet import InlineThreads
 from latticework.wire import ChunkId, encode
 
 from .devices import Dice, contents, tree
@@ -126,6 +129,72 @@ async def test_a_rename_meets_unpublished_changes_and_nothing_is_lost(world: Wor
     assert "e/d2/f2" not in files
     assert files["away/f3"] == "content 3"
     assert len(files) == 20
+
+
+@final
+class SlowReading:
+    """Threads on which what a person changed takes as long to read as the test wishes."""
+
+    def __init__(self) -> None:
+        self.reading = trio.Event()
+        self.go_on = trio.Event()
+
+    async def run[T](self, work: Callable[[], T]) -> T:
+        result = await InlineThreads().run(work)
+        if isinstance(work, partial) and getattr(cast("object", work.func), "__name__", "") == "_read":
+            self.reading.set()
+            await self.go_on.wait()
+        return result
+
+
+async def test_a_rename_while_changes_are_read_does_not_bring_the_old_directory_back(world: World) -> None:
+    """What was read at its old path is published at the new one, and nothing of it is taken for deleted."""
+    alpha, beta = world.sides
+    fill(alpha.folder / "d", 20)
+    await world.in_step()
+    await beta.stop_folder()
+    beta.threads = slow = SlowReading()
+    (beta.folder / "d" / "d1" / "f1").write_text("edited")
+    (beta.folder / "d" / "d1" / "added").write_text("added")
+    (alpha.folder / "d").rename(alpha.folder / "e")
+    await alpha.settle()
+    await world.nursery.start(beta.run_folder)
+    await slow.reading.wait()
+    await beta.hear(alpha)
+    while (beta.folder / "d").exists():  # noqa: ASYNC110  # an engine has no event for one rename
+        await trio.sleep(0.01)
+    slow.go_on.set()
+    await world.in_step()
+    assert not (alpha.folder / "d").exists()
+    assert not (beta.folder / "d").exists()
+    assert alpha.files() == beta.files()
+    assert (alpha.files()["e/d1/f1"], alpha.files()["e/d1/added"], len(alpha.files())) == ("edited", "added", 21)
+
+
+async def test_what_is_being_brought_counts_as_pending_until_the_disk_shows_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are told this number: none of it may be missing while a round is under way."""
+    alpha, beta = world.sides
+    fill(alpha.folder / "d", 20)
+    await world.in_step()
+    (alpha.folder / "d").rename(alpha.folder / "e")
+    (alpha.folder / "new").write_text("new")
+    await alpha.settle()
+    seen: list[int] = []
+    record = beta.space.record
+
+    async def watched(changes: Sequence[DiskChange | DiskMoves]) -> None:
+        seen.append(beta.ledger.pending_count)
+        await record(changes)
+
+    monkeypatch.setattr(beta.space, "record", watched)
+    await beta.hear(alpha)
+    await beta.settle(rescan=False)
+    assert alpha.files() == beta.files()
+    assert len(seen) >= 2
+    assert all(seen)
+    assert beta.ledger.pending_count == 0
 
 
 async def test_the_rename_of_the_other_that_we_did_too_is_adopted(world: World) -> None:
