@@ -134,7 +134,9 @@ class Reconciler:
             case MissingIds(ids):
                 if session is not None:
                     session.requests.look_for(ids)
-            case Admitted() | StoreFailed():
+            case Admitted(pending) | StoreFailed(pending):
+                # A new root with the old count would pass for "here, and on our disk".
+                self._pending = pending
                 self._look()
                 if session is not None:
                     session.requests.on_admitted(failed=isinstance(event, StoreFailed))

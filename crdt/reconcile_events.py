@@ -28,12 +28,16 @@ class LocalChanged:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Event: an `Admit` was carried out; whatever can be admitted of it is."""
+    """Event: an `Admit` was carried out; whatever can be admitted of it is. `pending` is our count from then on."""
+
+    pending: int
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFailed:
     """Event: an `Admit` could not be stored. The same is asked for again, so come with this when there may be room."""
+
+    pending: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,9 +270,9 @@ class Link:
             # Our disk, not the peer: keep the link, and ask for the same entries again once there may be room.
             self.problem = str(error)
             await trio.sleep(RETRY_LAST_S)
-            return rs.StoreFailed()
+            return rs.StoreFailed(self._hub.pending(space.id))
         self.problem = None
-        return rs.Admitted()
+        return rs.Admitted(self._hub.pending(space.id))
 
     def _sync(self, space: Space) -> Reconciler:
         known = self._syncs.get(space.id)

@@ -36,7 +36,7 @@ from .streams import carry
 from .sync_size import batch_bytes, message_bytes
 
 _SECOND_US: Final = 1_000_000
-_ADMITTED: Final = Admitted()
+_ADMITTED: Final = Admitted(0)
 _NO_PROOFS: Final[Mapping[bytes, bytes]] = {}
 
 

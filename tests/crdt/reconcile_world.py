@@ -167,6 +167,8 @@ class Side:
         self.forks: list[ForkFound] = []
         self.fails = 0
         self.pending = 0
+        self.brings = 0
+        """How much more is pending with each batch that is admitted."""
         self.convicts = True
         self.connect()
 
@@ -216,10 +218,11 @@ class Side:
     def admit(self, batch: bytes) -> None:
         if self.fails:
             self.fails -= 1
-            self.perform(self.sync.handle(StoreFailed()))
+            self.perform(self.sync.handle(StoreFailed(self.pending)))
             return
         self.replica.offer(read_batch(batch))
-        self.perform(self.sync.handle(Admitted()))
+        self.pending += self.brings
+        self.perform(self.sync.handle(Admitted(self.pending)))
         self.changed()
         if missing := self.replica.missing():
             self.perform(self.sync.handle(MissingIds(missing)))

@@ -184,6 +184,19 @@ def test_a_peer_that_begins_anew_on_the_same_connection_is_met_anew() -> None:
 
 
 @pytest.mark.unit
+def test_what_just_came_is_never_told_without_what_is_pending_of_it() -> None:
+    """Whoever hears our new root with nothing pending takes it that the entries are on our disk."""
+    one, two = meet([40] * 3, [0, 1], [2])
+    one.brings = two.brings = 5
+    run(one, two)
+    for side in (one, two):
+        root = sync_root(side.replica.heads, side.replica.proofs)
+        told = [message for message in side.sent if isinstance(message, Root) and message.root == root]
+        assert told
+        assert all(message.pending == side.pending > 0 for message in told)
+
+
+@pytest.mark.unit
 def test_in_step_needs_our_root_and_nothing_pending() -> None:
     replica = history([2])
     side = Side(replica)
@@ -554,7 +567,7 @@ def test_a_peer_that_says_anything_gets_few_messages_and_moves_nothing(messages:
         actions = sync.handle(Received(message))
         for action in list(actions):
             if isinstance(action, Admit):
-                actions += sync.handle(Admitted())
+                actions += sync.handle(Admitted(0))
         sent = [action.message for action in actions if isinstance(action, Send)]
         assert len(sent) <= 5
         assert sum(len(encode(m)) for m in sent) < 3000
