@@ -128,6 +128,11 @@ class Peers:
         self.listening: tuple[Multiaddr, ...] = ()
         self._nursery: trio.Nursery | None = None
 
+    @property
+    def inbound_count(self) -> int:
+        """Connections that others opened, or are opening."""
+        return self._connections
+
     def use_channel(self, channel: SecureChannel) -> None:
         """Speak with these keys from now on; connections that stand keep theirs."""
         self._channel = channel

@@ -11,7 +11,7 @@ falls behind a deadline it was moved to.
 
 import heapq
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import final, override
 
@@ -83,6 +83,11 @@ class VirtualClock(trio.abc.Clock):
     def cancel(self, event: int) -> None:
         """Forget a scheduled event; nothing happens if it has run."""
         self._callbacks.pop(event, None)
+
+    @property
+    def pending(self) -> Iterable[Callable[[], None]]:
+        """The callbacks of all scheduled events, in no particular order."""
+        return self._callbacks.values()
 
     def thread_started(self) -> None:
         """A worker thread is busy: virtual time stands still until `thread_ended` was called as often."""

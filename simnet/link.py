@@ -113,7 +113,9 @@ class Lane:
         "_key",
         "_last_arrival_us",
         "_line",
+        "dropped_bytes",
         "far",
+        "heard_bytes",
         "link",
         "lost",
         "near",
@@ -129,6 +131,10 @@ class Lane:
         """Frames that had to be sent again."""
         self.sent_bytes = 0
         self.sent_frames = 0
+        self.heard_bytes = 0
+        """What got to the other end, of `sent_bytes`."""
+        self.dropped_bytes = 0
+        """What can no longer get there, because the stream ended."""
         self._line = None if link.bytes_per_s is None else Line(link.bytes_per_s)
         self._key = key_from(rng) if link.jitter_us or link.jitter_share or link.trouble else 0
         self._count = 0

@@ -24,7 +24,7 @@ from .cpu import Cpu
 from .link import Link
 from .listener import SimListener
 from .nat import Endpoint, NatBox
-from .pipe import Route
+from .pipe import Route, carried_bytes
 from .rng import KeyedRng
 from .stream import Connection, End, SimStream, connect
 from .topology import Topology
@@ -87,6 +87,17 @@ class SimNetwork:
             self._hosts[name] = SimHost(self._world, name, str(address), tuple(boxes))
         return self._hosts[name]
 
+    def unaccounted_bytes(self) -> int:
+        """Bytes sent that are neither heard, nor dropped, nor waiting, nor on their way: 0, or the network is wrong."""
+        sent, heard, dropped, waiting = self.topology.traffic()
+        on_the_way = sum(map(carried_bytes, self._world.clock.pending))
+        return sent - heard - dropped - waiting - on_the_way
+
+    def left_by(self, name: str) -> tuple[int, int]:
+        """(listeners, ends of streams) that a host has open."""
+        listeners = {id(listener) for listener in self._world.listeners.values() if listener.host_name == name}
+        return len(listeners), self.topology.open_streams(name)
+
     def cut(self, a: str, b: str) -> None:
         """Lose every stream between hosts `a` and `b`; dials end in UnreachableError until `heal`."""
         self.topology.cut(a, b)
@@ -110,6 +121,11 @@ class SimHost:
         if boxes:
             world.hidden[ip] = None
         self._last_port = _FIRST_EPHEMERAL_PORT - 1
+
+    @property
+    def is_dialable(self) -> bool:
+        """Whether others can open connections to it: no NAT box stands before it."""
+        return not self._boxes
 
     async def listen(self, address: Multiaddr) -> SimListener:
         """Bind `address`: this host's own, the wildcard, loopback or a memory address; port 0 picks one."""

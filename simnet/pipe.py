@@ -136,8 +136,7 @@ class Pipe:
     def close_reader(self) -> None:
         """The reader is gone at its own end; the writer is told by `lose`."""
         self._reader_closed = True
-        self._held.clear()
-        self._waiting.clear()
+        self._drop_all()
         self._reader.wake()
 
     def close_writer(self, on_arrival: Callable[[], None]) -> None:
@@ -163,10 +162,19 @@ class Pipe:
     def lose(self) -> None:
         """Nothing gets through any more."""
         self._lost = True
-        self._held.clear()
-        self._waiting.clear()
+        self._drop_all()
         self._reader.wake()
         self._writer.wake()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What got to the other host, which has not heard it yet."""
+        return sum(len(item) for item in self._waiting if isinstance(item, bytes))
+
+    def _drop_all(self) -> None:
+        self._route.lane.dropped_bytes += self.waiting_bytes
+        self._held.clear()
+        self._waiting.clear()
 
     @property
     def _broken_for_writer(self) -> bool:
@@ -196,6 +204,9 @@ class Pipe:
         clock.schedule(at_us, partial(self._arrive, item))
 
     def _arrive(self, item: bytes | Callable[[], None]) -> None:
+        if (self._lost or self._reader_closed) and isinstance(item, bytes):
+            self._route.lane.dropped_bytes += len(item)
+            return
         self._waiting.append(item)
         if not self._listening:
             self._listen()
@@ -217,11 +228,19 @@ class Pipe:
             clock.schedule(free_us, self._listen)
 
     def _hear(self, data: bytes) -> None:
-        if not self._lost:
-            self._arrived += data
-            self._reader.wake()
+        self._route.lane.heard_bytes += len(data)
+        self._arrived += data
+        self._reader.wake()
 
     def _arrive_end(self) -> None:
         if not self._lost:
             self._ended = True
             self._reader.wake()
+
+
+def carried_bytes(callback: Callable[[], None]) -> int:
+    """What an event of the clock brings to the other end of a pipe, in bytes; 0 for events of others."""
+    if isinstance(callback, partial) and isinstance(getattr(callback.func, "__self__", None), Pipe):
+        (item,) = callback.args
+        return len(item) if isinstance(item, bytes) else 0
+    return 0

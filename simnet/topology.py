@@ -8,7 +8,7 @@ and when it is back, its old connections are reset.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 from .link import LOOPBACK, Access, Lane, Link
 from .rng import KeyedRng
@@ -30,6 +30,25 @@ class Partition:
         return leaves != enters and (leaves or not self.one_way)
 
 
+class _Dialled(NamedTuple):
+    """A connection and the host that opened it."""
+
+    by: str
+    connection: Connection
+
+
+class Traffic(NamedTuple):
+    """Bytes of a run: sent, and what became of them; `waiting` got to a host that has not heard them yet.
+
+    What is in none of them is on its way.
+    """
+
+    sent: int
+    heard: int
+    dropped: int
+    waiting: int
+
+
 @final
 class Topology:
     """Every host reaches every other over `default` unless told otherwise; jitter has one stream per directed link."""
@@ -43,7 +62,9 @@ class Topology:
         self._cuts: set[_Pair] = set()
         self._partitions: list[Partition] = []
         self._silent: dict[str, None] = {}
-        self._connections: dict[_Pair, list[Connection]] = {}
+        self._former: list[tuple[str, Lane]] = []
+        """Lanes that carry older streams only, with their sources."""
+        self._connections: dict[_Pair, list[_Dialled]] = {}
 
     def use_links(self, link_of: Callable[[str, str], Link]) -> None:
         """What is like no link of its own is like `link_of(source, destination)`; asked once for each direction."""
@@ -52,8 +73,9 @@ class Topology:
     def set_link(self, a: str, b: str, link: Link) -> None:
         """Streams between `a` and `b` that open from now on use `link`, in both directions."""
         self._links[_pair(a, b)] = link
-        for lane in ((a, b), (b, a)):
-            self._lanes.pop(lane, None)
+        for way in ((a, b), (b, a)):
+            if (lane := self._lanes.pop(way, None)) is not None:
+                self._former.append((way[0], lane))
 
     def set_access(self, host: str, access: Access) -> None:
         """The line of `host`, shared by all its links; before its first frame."""
@@ -62,8 +84,8 @@ class Topology:
     def cut(self, a: str, b: str) -> None:
         """Lose every stream between `a` and `b`, and refuse new ones until `heal`."""
         self._cuts.add(_pair(a, b))
-        for connection in self._connections.pop(_pair(a, b), []):
-            connection.lose()
+        for dialled in self._connections.pop(_pair(a, b), []):
+            dialled.connection.lose()
 
     def heal(self, a: str, b: str) -> None:
         """Let `a` and `b` reach each other again."""
@@ -91,8 +113,8 @@ class Topology:
         """Let `host` speak again; connections from before are reset."""
         del self._silent[host]
         for pair in [pair for pair in self._connections if host in pair]:
-            for connection in self._connections.pop(pair):
-                connection.lose()
+            for dialled in self._connections.pop(pair):
+                dialled.connection.lose()
 
     def is_silent(self, host: str) -> bool:
         """Whether `host` has crashed and is not back."""
@@ -101,6 +123,7 @@ class Topology:
     def sent_by(self, host: str) -> tuple[int, int]:
         """(bytes, frames) that `host` has sent."""
         lanes = [lane for (source, _), lane in self._lanes.items() if source == host]
+        lanes += [lane for source, lane in self._former if source == host]
         return sum(lane.sent_bytes for lane in lanes), sum(lane.sent_frames for lane in lanes)
 
     def passes(self, source: str, destination: str) -> bool:
@@ -108,6 +131,10 @@ class Topology:
         if source in self._silent or destination in self._silent:
             return False
         return not any(partition.stops(source, destination) for partition in self._partitions)
+
+    def is_open(self, a: str, b: str) -> bool:
+        """Whether `a` and `b` can speak with each other now."""
+        return not self.is_cut(a, b) and self.passes(a, b) and self.passes(b, a)
 
     def lane(self, source: str, destination: str) -> Lane:
         """What carries frames from `source` to `destination`."""
@@ -122,13 +149,40 @@ class Topology:
 
     def add(self, a: str, b: str, connection: Connection) -> None:
         """Remember an open connection; those that ended are forgotten here."""
-        alive = [known for known in self._connections.get(_pair(a, b), []) if not known.closed]
-        self._connections[_pair(a, b)] = [*alive, connection]
+        alive = [known for known in self._connections.get(_pair(a, b), []) if not known.connection.closed]
+        self._connections[_pair(a, b)] = [*alive, _Dialled(a, connection)]
+
+    def open_streams(self, host: str) -> int:
+        """Ends of connections that `host` has not closed and that were not lost."""
+        return sum(
+            not end.closed
+            for (a, b), connections in self._connections.items()
+            if host in {a, b}
+            for host_a, connection in connections
+            for end, owner in ((connection.near, host_a), (connection.far, b if host_a == a else a))
+            if owner == host
+        )
+
+    def traffic(self) -> Traffic:
+        """What went over all links so far."""
+        lanes = [*self._lanes.values(), *(lane for _, lane in self._former)]
+        waiting = sum(
+            pipe.waiting_bytes
+            for connections in self._connections.values()
+            for dialled in connections
+            for pipe in dialled.connection.pipes
+        )
+        return Traffic(
+            sent=sum(lane.sent_bytes for lane in lanes),
+            heard=sum(lane.heard_bytes for lane in lanes),
+            dropped=sum(lane.dropped_bytes for lane in lanes),
+            waiting=waiting,
+        )
 
     def _release(self) -> None:
         for connections in list(self._connections.values()):
-            for connection in connections:
-                connection.release()
+            for dialled in connections:
+                dialled.connection.release()
 
 
 def _pair(a: str, b: str) -> _Pair:

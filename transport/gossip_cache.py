@@ -98,6 +98,11 @@ class MessageCache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def size_bytes(self) -> int:
+        """What all of them cost, as bounded."""
+        return self._bytes
+
     def put(self, message_id: bytes, topic: str, rpc: Rpc) -> None:
         """Keep the message that `rpc` carries."""
         if message_id in self._entries:

@@ -42,9 +42,9 @@ from .gossip_events import (
     ValidationResult,
     Verdict,
 )
-from .gossip_inbox import Inbox, Question
+from .gossip_inbox import INBOX_RPCS, Inbox, Question
 from .gossip_link import FrameReader, PeerLink
-from .gossip_params import MESHSUB_PROTOCOLS, GossipBounds
+from .gossip_params import MESHSUB_PROTOCOLS, GossipBounds, Table
 from .peer_id import PeerId
 from .signed_envelope import PeerRecord
 from .stream import Stream
@@ -107,6 +107,17 @@ class Gossip:
         self._links_changed = trio.Event()
         self._validators: dict[str, Validator] = {}
         self._subscribers: dict[str, list[trio.MemorySendChannel[Deliver]]] = {}
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """How full the queues are; what the router keeps is its own to tell."""
+        bounds = self._bounds
+        frames = bounds.control_frames + bounds.request_frames + bounds.own_frames + bounds.forwarded_frames
+        longest = max((link.queued for link in self._links.values()), default=0)
+        return (
+            Table("frames waiting for one peer", longest, frames),
+            Table("RPCs waiting for the router", self._inbox.rpc_count, INBOX_RPCS),
+        )
 
     # What the node calls
 

@@ -13,6 +13,7 @@ from .gossip_cache import MessageCache, Seen, SeenCache, Status
 from .gossip_events import Deliver, GossipReason, Priority, Published, Refused, Report, SendRpc, Validate, Verdict
 from .gossip_lazy import LazyGossip
 from .gossip_message import Message, MessageIdOf, Proof, SignaturePolicy, is_topic
+from .gossip_params import Table
 from .gossip_peer import GossipState, Peer
 from .gossip_pending import Pending, PendingMessages
 from .gossip_rpc import Rpc
@@ -63,6 +64,17 @@ class MessageFlow:
         self._pending = PendingMessages(params.bounds.max_pending, params.bounds.max_pending_per_peer)
         self.lazy = LazyGossip(state, self._seen, self._cache)
         self.duplicates = 0
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """How full everything is that messages fill."""
+        bounds = self._state.params.bounds
+        return (
+            Table("seen messages", len(self._seen), bounds.max_seen),
+            Table("messages being validated", len(self._pending), bounds.max_pending),
+            Table("bytes of messages kept", self._cache.size_bytes, bounds.max_cache_bytes),
+            *self.lazy.tables,
+        )
 
     def expire(self, now_us: int) -> None:
         """Forget what is too old."""

@@ -33,6 +33,11 @@ class Inbox:
         self._room = trio.Semaphore(INBOX_RPCS)
         self._arrived = trio.Event()
 
+    @property
+    def rpc_count(self) -> int:
+        """RPCs that wait."""
+        return sum(isinstance(event, RpcReceived) for event in self._events)
+
     def post(self, event: Event | Question) -> None:
         """Add an event of the node's own."""
         self._events.append(event)

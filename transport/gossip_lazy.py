@@ -9,7 +9,7 @@ from typing import Final, final
 
 from .gossip_cache import MessageCache, Promises, SeenCache
 from .gossip_events import GossipReason, Priority, SendRpc
-from .gossip_params import MESHSUB_12
+from .gossip_params import MESHSUB_12, Table
 from .gossip_peer import GossipState, Peer
 from .gossip_rpc import Rpc
 
@@ -39,6 +39,16 @@ class LazyGossip:
         self.unwanted: Final[dict[Peer, dict[bytes, int]]] = {}
         """Ids that peers do not want, with the heartbeat at which that is forgotten."""
         self._promises = Promises(params.iwant_followup_us, params.bounds.max_promises)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """How full everything is that promises and refusals fill."""
+        bounds = self._state.params.bounds
+        unwanted = max(map(len, self.unwanted.values()), default=0)
+        return (
+            Table("promises", len(self._promises), bounds.max_promises),
+            Table("ids that one peer does not want", unwanted, bounds.max_unwanted),
+        )
 
     # What peers say
 

@@ -38,6 +38,11 @@ class PeerLink:
         self.reason: GossipReason | None = None
         """Why the router had enough of the peer."""
 
+    @property
+    def queued(self) -> int:
+        """Frames that wait."""
+        return len(self._outbox)
+
     def push(self, frame: bytes, priority: Priority) -> bool:
         """Send a frame at once if nothing waits, or queue it; False if it was dropped."""
         if self._idle is not None and self._idle.send_nowait(frame):

@@ -40,6 +40,11 @@ class Mesh:
         self._grafts: dict[Peer, list[str]] = {}
         self._prunes: dict[Peer, list[Prune]] = {}
 
+    @property
+    def backoff_count(self) -> int:
+        """Topics and peers that are left alone for now."""
+        return len(self._backoffs)
+
     def subscribe(self, topic: str, now_us: int) -> None:
         """Build the mesh of a topic, from its fanout first."""
         state, params = self._state, self._state.params

@@ -8,7 +8,7 @@ values for a network with few messages. The specification gives no values for sc
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from latticework.wire import LocalError
 
@@ -171,6 +171,14 @@ class GossipBounds:
     """Waiting for one peer; go has 32 of all kinds, which silently loses bursts (report 1, defect 8)."""
     queued_bytes: int = 8 * 1024 * 1024
     """Waiting for one peer, of all kinds together; chosen here: eight of the longest RPCs."""
+
+
+class Table(NamedTuple):
+    """Something that peers can fill: how much is in it, and how much ever may be."""
+
+    name: str
+    used: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)

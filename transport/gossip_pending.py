@@ -31,6 +31,9 @@ class PendingMessages:
         self._entries: dict[bytes, Pending] = {}
         self._counts: dict[Peer, int] = {}
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def has_room(self, sender: Peer) -> bool:
         """True if one more of the sender's can wait."""
         return len(self._entries) < self._most and self._counts.get(sender, 0) < self._most_per_peer

@@ -44,7 +44,7 @@ from .gossip_events import (
 from .gossip_flow import MessageFlow
 from .gossip_mesh import Mesh
 from .gossip_message import MessageIdOf, author_and_seqno, content_hash, is_topic
-from .gossip_params import GossipParams
+from .gossip_params import GossipParams, Table
 from .gossip_peer import GossipState, Peer
 from .gossip_rpc import Rpc, decode_rpc
 from .peer_id import PeerId
@@ -135,6 +135,11 @@ class GossipRouter:
     # What can be asked
 
     @property
+    def own(self) -> PeerId:
+        """Our id."""
+        return self._state.own
+
+    @property
     def subscriptions(self) -> tuple[str, ...]:
         """Topics that we are subscribed to."""
         return tuple(self._state.mesh)
@@ -156,6 +161,17 @@ class GossipRouter:
         """The score of a connected peer."""
         peer = self._state.peers.get(peer_id)
         return None if peer is None else self._state.score(peer)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """How full everything is that peers can fill."""
+        bounds, state = self._state.params.bounds, self._state
+        return (
+            *self._flow.tables,
+            Table("backoffs", self._mesh.backoff_count, bounds.max_backoffs),
+            Table("fanout topics", len(state.fanout), bounds.max_fanout_topics),
+            Table("retained scores", state.scores.retained_count, state.params.score.max_retained),
+        )
 
     # Peers and subscriptions
 

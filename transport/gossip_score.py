@@ -131,6 +131,11 @@ class Scores:
         self._by_ip: dict[str, dict[PeerId, PeerStats]] = {}
         self._app: dict[PeerId, float] = {}
 
+    @property
+    def retained_count(self) -> int:
+        """Peers that left and are remembered."""
+        return len(self._retained)
+
     def connect(self, stats: PeerStats, ip: str) -> None:
         """A peer arrived, of which nothing is known; what is remembered of it is its own again."""
         retained = self._retained.pop(stats.id, None)

@@ -54,7 +54,9 @@ async def _watch(
             if _digest(path) == digest:
                 simulation.record.fetched(message, node)
             else:
-                simulation.failures.append(f"{simulation.members[node].name} has another file than was shared")
+                simulation.invariants.broken(
+                    "files", f"{simulation.members[node].name} has another file than was shared"
+                )
 
 
 async def _give_folders(simulation: Simulation, base: Path, folders: dict[int, Path]) -> None:

@@ -47,6 +47,8 @@ class Member:
     number: int
     group: Group
     device: SimDevice
+    targets: tuple[int, ...] = ()
+    """The numbers of those that it dials, which are at `peers`."""
     peers: tuple[Multiaddr, ...] = ()
     node: Node | None = None
     life: trio.CancelScope | None = None
@@ -99,6 +101,7 @@ class Fleet:
         self._lay_links()
         self.account: Final = self._found()
         for member, targets in zip(self.members, dials(scenario, rng.child("dials")), strict=True):
+            member.targets = tuple(targets)
             member.peers = tuple(Multiaddr.tcp(self.members[target].device.host.ip, PORT) for target in targets)
 
     def number_of(self, host: str) -> int:

@@ -60,11 +60,13 @@ def _branches(simulation: Simulation, node: Node, rng: KeyedRng) -> list[Branch]
 async def _tell(simulation: Simulation, member: Member, listener: int, batch: bytes) -> None:
     target = simulation.members[listener]
     lane = simulation.net.topology.lane(member.name, target.name)
-    await trio.sleep_until(lane.arrival_us(simulation.now_us, len(batch)) / 1e6)
+    arrival_us = lane.arrival_us(simulation.now_us, len(batch))
+    lane.heard_bytes += len(batch)  # it travels in no pipe, which would count it when it gets there
+    await trio.sleep_until(arrival_us / 1e6)
     space = None if target.node is None else target.node.spaces.get(simulation.space)
     if space is None or member.node is None or not simulation.net.topology.passes(member.name, target.name):
         return
     try:
         await space.receive(batch, member.node.device)
     except PeerError as error:
-        simulation.failures.append(f"{target.name} took a well-formed lie for garbage: {error}")
+        simulation.invariants.broken("lies", f"{target.name} took a well-formed lie for garbage: {error}")

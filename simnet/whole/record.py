@@ -1,6 +1,6 @@
 """What a run of whole nodes leaves behind: who got which message when, and who was up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, final
 
 from latticework.crdt import Entry
@@ -28,6 +28,8 @@ class Record:
         self.deliveries: Final = Deliveries()
         self.twice = 0
         """Deliveries of a message to a node that had it and has not lost its disk."""
+        self.watchers: Final[list[Callable[[int, Sequence[Entry]], None]]] = []
+        """Who else is told which honest node admitted what."""
         self.entries = 0
         """Entries admitted by all nodes together, openings and checkpoints included."""
         self.last_down_us: Final = [-1] * nodes
@@ -42,6 +44,8 @@ class Record:
             self.entries += len(entries)
             if node not in self._honest:
                 return
+            for watch in self.watchers:
+                watch(node, entries)
             for entry in entries:
                 number = self._numbers.get(entry.id)
                 if number is not None:

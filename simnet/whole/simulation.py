@@ -8,7 +8,6 @@ import gc
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, final
 
 import trio
@@ -27,9 +26,11 @@ from ..result import Timeline
 from ..rng import KeyedRng
 from ..scenario import HONEST, Scenario
 from ..scheduler import play
-from ..topology import Partition, Topology
+from ..topology import Partition
 from ..transcript import Transcript
 from .fleet import Fleet, Member
+from .invariants import Invariants
+from .parts import Parts
 from .record import Record
 
 _SAMPLE_S: Final = 1.0
@@ -37,11 +38,6 @@ ANY_POINT: Final = ""
 """In place of a fault point's name: all that are not named."""
 
 type Script = Callable[["Simulation"], None]
-
-
-def _as_it_is(number: int, router: GossipRouter) -> Router:
-    del number
-    return router
 
 
 type RouterWrapper = Callable[["Simulation", int, GossipRouter], Router]
@@ -103,8 +99,8 @@ class Simulation:
         self._progress = progress
         self.crypto: Final = providers(scenario.crypto)
         observers = [self.record.observer(number) for number in range(scenario.node_count)]
-        wrap = _as_it_is if wrapper is None else partial(wrapper, self)
-        self.fleet: Final = Fleet(scenario, self.clock, self.rng, self.crypto, self.transcript, observers, wrap)
+        self._wrapper = wrapper
+        self.fleet: Final = Fleet(scenario, self.clock, self.rng, self.crypto, self.transcript, observers, self._wrap)
         self.record.cpus = [member.device.host.cpu for member in self.fleet.members]
         self._seed = seed.to_bytes(8, "big", signed=True)
         self._nursery: trio.Nursery | None = None
@@ -114,12 +110,12 @@ class Simulation:
         """With which chance each fault point fails now, by name."""
         self._asked: Counter[str] = Counter()
         self._point_keys: dict[str, int] = {}
-        self.failures: Final[list[str]] = []
-        """Invariants that did not hold, in the order in which that was seen."""
         self.lies_told_us: int | None = None
         """When the first device told two histories of its log."""
         self.liars: Final[dict[LogId, None]] = {}
         """Logs with two histories."""
+        self.invariants: Final = Invariants(self.fleet, self.record, self.clock, self.liars, self.chances)
+        self.record.watchers.append(self.invariants.admitted)
         self.convicted_us: Final[dict[int, int]] = {}
         """When each honest node was first seen to hold a proof of it."""
         self.ending = Ending((), (), (), ())
@@ -177,6 +173,7 @@ class Simulation:
         """Run to the end; `tasks` are the loads, faults and roles, which may last until they are cancelled."""
 
         async def main() -> None:
+            tasks_before = trio.lowlevel.current_statistics().tasks_living
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 for member in self.members:
@@ -198,12 +195,17 @@ class Simulation:
                 self.ending = self._finish()
                 self._running = False
                 nursery.cancel_scope.cancel()
+            self.invariants.ended(tasks_before, trio.lowlevel.current_statistics().tasks_living)
 
         try:
             with guarded(), computing(self.scenario.crypto), arming(self._fails):
                 play(main, self._seed, self.clock)
         finally:
             gc.unfreeze()
+
+    def _wrap(self, number: int, router: GossipRouter) -> Router:
+        self.invariants.routes(number, router)
+        return router if self._wrapper is None else self._wrapper(self, number, router)
 
     def _fails(self, point: str) -> bool:
         """Whether a fault point fails now; the number of a question decides, point by point."""
@@ -248,6 +250,7 @@ class Simulation:
             member.node = member.life = None
             if self._running:
                 self.record.last_down_us[member.number] = self.now_us
+            self.invariants.stopped(member)
             ended, member.changed = member.changed, trio.Event()
             ended.set()
         if member.wanted:
@@ -271,9 +274,11 @@ class Simulation:
         timeline, delivered = self.timeline, len(self.record.deliveries.node)
         up = sum(member.node is not None for member in self.members)
         honest = self.honest_up
+        parts = Parts(honest, self.net.topology)
+        self.invariants.look(honest, parts)
         timeline.time_us.append(self.now_us)
         timeline.up.append(up)
-        timeline.parts.append(parts(honest, self.net.topology))
+        timeline.parts.append(parts.count)
         timeline.delivered.append(delivered)
         if self.lies_told_us is not None:
             for member in honest:
@@ -281,8 +286,6 @@ class Simulation:
                 if space is not None and any(conviction.log in self.liars for conviction in space.convictions):
                     self.convicted_us.setdefault(member.number, self.now_us)
         self._progress(Progress(self.now_us, self.end_us, delivered, up))
-        if self.record.twice and not self.failures:
-            self.failures.append("a message was delivered twice to one application")
 
     def space_of(self, member: Member) -> Space | None:
         """The shared space of a node, if it is up and its store is open."""
@@ -291,6 +294,7 @@ class Simulation:
     def _finish(self) -> Ending:
         """What can only be seen while the nodes run."""
         self._look()
+        self.invariants.bytes_conserved()
         self.record.is_up_at_end[:] = [member.node is not None for member in self.members]
         for member in self.members:
             if member.node is None:
@@ -303,21 +307,3 @@ class Simulation:
             degree=tuple(0 if node is None else len(node.peers.links) for node in nodes),
             duplicates=tuple(0 if node is None else node.gossip.router.duplicates for node in nodes),
         )
-
-
-def parts(members: Sequence[Member], topology: Topology) -> int:
-    """Into how many parts the links between these devices fall, without those that nothing passes (union-find)."""
-    number = {member.node.device: at for at, member in enumerate(members) if member.node is not None}
-    above = list(range(len(members)))
-
-    def root(at: int) -> int:
-        while above[at] != at:
-            above[at] = at = above[above[at]]
-        return at
-
-    for at, member in enumerate(members):
-        for device in () if member.node is None else member.node.peers.links:
-            far = number.get(device)
-            if far is not None and topology.passes(member.name, members[far].name):
-                above[root(at)] = root(far)
-    return sum(root(at) == at for at in range(len(members)))

@@ -28,7 +28,7 @@ def judge(simulation: Simulation, check: Check) -> CheckResult:
 
 def invariants(simulation: Simulation) -> list[CheckResult]:
     """What every run must keep, whether a scenario asks for it or not; only what failed is told."""
-    return [CheckResult("invariant", ok=False, told=failure) for failure in simulation.failures]
+    return [CheckResult(name, ok=False, told=told) for name, told in simulation.invariants.failures.items()]
 
 
 def _coverage(simulation: Simulation, check: Coverage) -> CheckResult:
