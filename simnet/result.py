@@ -16,7 +16,7 @@ from latticework.wire import LocalError
 
 from .scenario import Scenario
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of what `run_id` covers and of the tables' columns; a change of either counts it up."""
 
 

@@ -93,6 +93,15 @@ class Mesh:
 
 
 @dataclass(frozen=True, slots=True)
+class Kademlia:
+    """The parameters of protocol `kademlia` that a scenario may set; see `discovery.KadParams`."""
+
+    k: int = 20
+    alpha: int = 10
+    paths: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Publish:
     """Messages of `size_bytes`, `rate_per_s` of them from `from_us` to `until_us`, in turn from drawn members.
 
@@ -259,6 +268,7 @@ class Scenario:
     load: tuple[Load, ...] = ()
     faults: tuple[Fault, ...] = ()
     checks: tuple[Check, ...] = ()
+    kademlia: Kademlia = field(default_factory=Kademlia)
 
     def __post_init__(self) -> None:
         if refusal := _refusal(self):
@@ -332,4 +342,7 @@ def _refusal_of_shares(scenario: Scenario) -> str:
     mesh = scenario.mesh
     if not 0 <= mesh.d_out < mesh.d_lo <= mesh.d <= mesh.d_hi or mesh.history_gossip > mesh.history_length:
         return "the mesh needs d_out < d_lo <= d <= d_hi and history_gossip <= history_length"
+    table = scenario.kademlia
+    if min(table.k, table.alpha, table.paths) < 1 or table.paths > table.k:
+        return "kademlia needs k, alpha and paths of at least 1, and no more paths than k"
     return ""

@@ -32,6 +32,7 @@ from .scenario import HONEST, Scenario
 from .scenario_keys import (
     CHECKS,
     FAULTS,
+    KADEMLIA,
     LINKS,
     LOADS,
     MESH,
@@ -49,7 +50,7 @@ type Document = dict[str, Toml]
 """A scenario file, read and not understood."""
 type _Kinds = Mapping[str, Shape]
 
-TABLES: Final = ("run", "nodes", "links", "mesh", "load", "fault", "check", "sweep")
+TABLES: Final = ("run", "nodes", "links", "mesh", "kademlia", "load", "fault", "check", "sweep")
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -125,6 +126,7 @@ def scenario_of_document(document: Document, name: str, file: str) -> Scenario:
         "groups": tuple(_group(table, place) for table, place in _tables(document, "nodes", file)),
         "links": _one(LINKS, document, "links", file),
         "mesh": _one(MESH, document, "mesh", file),
+        "kademlia": _one(KADEMLIA, document, "kademlia", file),
         "load": tuple(_some(LOADS, document, "load", file)),
         "faults": tuple(_some(FAULTS, document, "fault", file)),
         "checks": tuple(_some(CHECKS, document, "check", file)),
@@ -157,6 +159,7 @@ def document_from(scenario: Scenario) -> Document:
         "nodes": [_written(NODES, group) | dict(group.options) for group in scenario.groups],
         "links": _written(LINKS, scenario.links),
         "mesh": _written(MESH, scenario.mesh),
+        "kademlia": _written(KADEMLIA, scenario.kademlia),
         "load": [_written_kind(LOADS, load) for load in scenario.load],
         "fault": [_written_kind(FAULTS, fault) for fault in scenario.faults],
         "check": [_written_kind(CHECKS, check) for check in scenario.checks],

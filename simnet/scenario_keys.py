@@ -34,6 +34,7 @@ from .scenario import (
     FaultPoints,
     FullDisk,
     Group,
+    Kademlia,
     Latency,
     Links,
     Load,
@@ -89,7 +90,7 @@ class Key:
         return self.field or self.name
 
 
-type Record = Scenario | Group | Links | Mesh | Load | Fault | Check
+type Record = Scenario | Group | Links | Mesh | Kademlia | Load | Fault | Check
 """What a table becomes."""
 
 
@@ -184,6 +185,7 @@ MESH: Final = Shape(
         Key("version", Kind.TEXT, choices=("1.0", "1.1", "1.2")),
     ),
 )
+KADEMLIA: Final = Shape(Kademlia, tuple(Key(name, Kind.COUNT) for name in ("k", "alpha", "paths")))
 LOADS: Final = {
     "publish": Shape(Publish, (_SOURCE, _RATE, _SIZE, _FROM, _UNTIL, _SOURCES)),
     "lookup": Shape(Lookup, (_SOURCE, _RATE, _FROM, _UNTIL, _SOURCES)),

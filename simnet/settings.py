@@ -25,7 +25,7 @@ def with_setting(scenario: Scenario, name: str, value: Toml) -> Scenario:
     table, _, rest = name.partition(".")
     which, _, key = rest.rpartition(".")
     document = document_from(scenario)
-    if key and not which and table in {"run", "links", "mesh"}:
+    if key and not which and table in {"run", "links", "mesh", "kademlia"}:
         _table(document.setdefault(table, {}))[key] = value
     elif key and which and table in {"nodes", "load", "fault", "check"}:
         tables = _tables(document.setdefault(table, []))

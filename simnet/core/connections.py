@@ -123,6 +123,10 @@ class Connections:
         self.quick = self._model.quick
         self.healed()
 
+    def knows(self, number: int, far: int) -> bool:
+        """Whether a node has a connection to another."""
+        return self._keys[far] in self.links[number]
+
     def neighbours(self, number: int) -> list[int]:
         """The other ends of a node's connections."""
         return [target & NUMBER_MASK for target in self.links[number].values()]

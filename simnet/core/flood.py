@@ -5,7 +5,7 @@ received exactly sum(degrees) - (n - 1) times and arrives along the shortest pat
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -107,6 +107,11 @@ class FloodWorld:
     def sent(self, number: int) -> tuple[int, int]:
         """Bytes and messages that the node sent."""
         return self._sent_bytes[number], self._sent_frames[number]
+
+    def broken(self, among: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Nothing: a node of a flood keeps nothing that could grow."""
+        del among
+        yield from ()
 
     def counters(self) -> Mapping[str, int]:
         """Copies sent."""

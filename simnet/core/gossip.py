@@ -6,7 +6,7 @@ published (`gossip_log`). Memory is what bounds the number of nodes: a router co
 `bench/simnet.py`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, final
 
 from latticework.transport import GossipParams, GossipRouter, PeerId
@@ -162,6 +162,19 @@ class GossipWorld:
     def sent(self, number: int) -> tuple[int, int]:
         """Bytes and RPCs that the node sent."""
         return self.nodes[number].sent_bytes, self.nodes[number].sent_frames
+
+    def broken(self, among: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Deliveries, tables and meshes."""
+        if self.log.redelivered and max(self.connections.life) == 1:
+            yield "once", f"{self.log.redelivered} messages were delivered twice"
+        for number in among:
+            router = self.nodes[number].router
+            for table in router.tables:
+                if table.used > table.most:
+                    yield "bounds", f"node {number}: {table.used} {table.name}, at most {table.most}"
+            mesh = router.mesh(TOPIC)
+            if mesh and (router.own in mesh or not frozenset(router.subscribers(TOPIC)).issuperset(mesh)):
+                yield "views", f"node {number} has a mesh of others than its subscribed neighbours"
 
     def counters(self) -> Mapping[str, int]:
         """Figures by name."""

@@ -207,6 +207,16 @@ class KademliaWorld:
         """Bytes and messages that the node sent."""
         return self._sent_bytes[number], self._sent_frames[number]
 
+    def broken(self, among: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Buckets of at most k, of others."""
+        for number in among:
+            table = self._nodes[number].machine.table
+            if table.find(self.contacts[number].key) is not None:
+                yield "views", f"node {number} has itself in its table"
+            for index in range(NUMBER_BITS):
+                if (used := len(table.bucket(index))) > self._params.k:
+                    yield "bounds", f"node {number}: {used} contacts in a bucket, at most {self._params.k}"
+
     def counters(self) -> Mapping[str, int]:
         """Of lookups and messages; `contacts` are in the tables of nodes that are up."""
         up = self.connections.up

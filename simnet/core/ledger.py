@@ -44,6 +44,10 @@ class Ledger:
         identifier = EntryId(hashlib.sha256(log + number.to_bytes(8, "big")).digest())
         entries.append(LedgerEntry(identifier, next_hlc(clock, DEFAULT_EPOCH_US + now_us), size_bytes, message))
 
+    def length(self, log: LogId) -> int:
+        """How many entries its author has written."""
+        return len(self._logs.get(log, ()))
+
     def at(self, log: LogId, seq: int) -> LedgerEntry:
         """The entry of that number, which somebody has written."""
         return self._logs[log][seq]

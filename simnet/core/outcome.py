@@ -9,10 +9,11 @@ from typing import assert_never
 
 from latticework.wire import LocalError
 
-from ..result import CheckResult, Deliveries, NodeFigures, Result, Timeline, percentile_ms, run_id
+from ..result import CheckResult, Deliveries, NodeFigures, Result, percentile_ms, run_id
 from ..scenario import HONEST, Check, Converged, Coverage, Detected, Latency, Scenario
 from .kademlia import KademliaWorld
 from .stage import Stage
+from .watch import Watch
 
 
 def check_checks(scenario: Scenario) -> None:
@@ -22,7 +23,7 @@ def check_checks(scenario: Scenario) -> None:
             raise LocalError(f"scenario {scenario.name!r}: {type(check).__name__} is for tier F: tier C has no states")
 
 
-def outcome(stage: Stage, seed: int, timeline: Timeline, cpu_s: float) -> Result:
+def outcome(stage: Stage, seed: int, watch: Watch, cpu_s: float) -> Result:
     """The result of a run that is over."""
     scenario, world = stage.scenario, stage.world
     if isinstance(world, KademliaWorld):
@@ -42,11 +43,14 @@ def outcome(stage: Stage, seed: int, timeline: Timeline, cpu_s: float) -> Result
         delivered=len(latencies),
         expected=expected,
         digest=digest_of(world.deliveries),
-        checks=tuple(_judge(check, world.deliveries, latencies, expected) for check in scenario.checks),
+        checks=(
+            *(_judge(check, world.deliveries, latencies, expected) for check in scenario.checks),
+            *watch.invariants,
+        ),
         counters={**world.counters(), **asdict(world.links.counters)},
         deliveries=world.deliveries,
         node_figures=_node_figures(stage),
-        timeline=timeline,
+        timeline=watch.timeline,
     )
 
 

@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Final, final
 
+from latticework.discovery import KadParams
 from latticework.wire import LocalError
 
 from ..dialling import dials
@@ -78,7 +79,10 @@ class Stage:
             case "sync":
                 return SyncWorld(len(self.groups), links, self.rng.child("sync"))
             case "kademlia":
-                return KademliaWorld(len(self.groups), links, self.rng.child("kademlia"), liars=self._with(KAD_LIAR))
+                table = self.scenario.kademlia
+                params = KadParams(k=table.k, alpha=table.alpha, paths=table.paths)
+                rng = self.rng.child("kademlia")
+                return KademliaWorld(len(self.groups), links, rng, params, liars=self._with(KAD_LIAR))
             case _:
                 return self._gossip(links)
 

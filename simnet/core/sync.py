@@ -7,7 +7,7 @@ for. Memory is what bounds the number of nodes: a reconciler remembers each log 
 connections times logs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final, final
 
@@ -48,7 +48,7 @@ class SyncWorld:
             announcing or Announcing(),
             {},
         )
-        ledger = Ledger()
+        self._ledger = ledger = Ledger()
         self.nodes: Final = [
             SyncNode(number, Store(ledger, self._log_of(number)), self._air) for number in range(count)
         ]
@@ -108,6 +108,13 @@ class SyncWorld:
     def sent(self, number: int) -> tuple[int, int]:
         """Bytes and messages that the node sent."""
         return self.nodes[number].sent
+
+    def broken(self, among: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Nobody holds more of a log than its author wrote."""
+        for number in among:
+            for log, head in self.nodes[number].store.heads.items():
+                if head.seq >= self._ledger.length(log):
+                    yield "authentic", f"node {number} holds entry {head.seq} of a log that has none"
 
     def counters(self) -> Mapping[str, int]:
         """Messages by kind."""

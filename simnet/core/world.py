@@ -1,6 +1,6 @@
 """What a run of tier C asks of a protocol's nodes, whichever protocol it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from ..result import Deliveries
@@ -39,6 +39,10 @@ class World(Protocol):
 
     def sent(self, number: int) -> tuple[int, int]:
         """Bytes and frames that the node sent."""
+        ...
+
+    def broken(self, among: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Which invariants of the protocol do not hold at these nodes, by name, and what shows it."""
         ...
 
     def counters(self) -> Mapping[str, int]:

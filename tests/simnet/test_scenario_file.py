@@ -15,6 +15,7 @@ from latticework.simnet.scenario import (
     Detected,
     FullDisk,
     Group,
+    Kademlia,
     Latency,
     Links,
     Lookup,
@@ -26,7 +27,7 @@ from latticework.simnet.scenario import (
     SlowCpu,
 )
 from latticework.simnet.scenario_file import SweepTable, read_scenario, read_sweep, scenario_of, write_scenario
-from latticework.simnet.scenario_keys import CHECKS, FAULTS, LINKS, LOADS, MESH, NODES, RUN
+from latticework.simnet.scenario_keys import CHECKS, FAULTS, KADEMLIA, LINKS, LOADS, MESH, NODES, RUN
 from latticework.wire import LocalError
 
 from .scenarios import scenarios
@@ -92,6 +93,10 @@ heartbeat = "700ms"
 history_gossip = 4
 history_length = 6
 version = "1.2"
+[kademlia]
+k = 16
+alpha = 3
+paths = 2
 [[load]]
 kind = "publish"
 source = "peers"
@@ -188,6 +193,7 @@ ALL = Scenario(
         SlowCpu("peers", 30_000_000, 5_000_000, 20.0, 0.4),
     ),
     (Coverage(0.99, 6_000_000), Latency(800_000, 50.0), Converged(), Detected(10_000_000)),
+    Kademlia(16, 3, 2),
 )  # fmt: skip
 
 
@@ -203,10 +209,10 @@ def test_what_a_file_leaves_out_is_the_models_default() -> None:
 
 @pytest.mark.unit
 def test_every_field_of_the_model_has_a_key() -> None:
-    for shape in (NODES, LINKS, MESH, *LOADS.values(), *FAULTS.values(), *CHECKS.values()):
+    for shape in (NODES, LINKS, MESH, KADEMLIA, *LOADS.values(), *FAULTS.values(), *CHECKS.values()):
         filled = {key.fills for key in shape.keys}
         assert filled == {field.name for field in fields(shape.of)} - {"options"}, shape.of
-    tables = {"groups", "links", "mesh", "load", "faults", "checks"}
+    tables = {"groups", "links", "mesh", "kademlia", "load", "faults", "checks"}
     assert {key.fills for key in RUN.keys} == {field.name for field in fields(Scenario)} - tables
 
 

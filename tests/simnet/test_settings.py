@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from latticework.simnet.scenario import Coverage, Group, Latency, Links, Mesh, Publish, Scenario
+from latticework.simnet.scenario import Coverage, Group, Kademlia, Latency, Links, Mesh, Publish, Scenario
 from latticework.simnet.scenario_keys import Toml
 from latticework.simnet.settings import read_setting, with_setting
 from latticework.wire import LocalError
@@ -21,6 +21,7 @@ BASE = Scenario("base", GROUPS, 60_000_000, load=(Publish("peers"),), checks=(Co
     ("name", "value", "expected"),
     [
         ("mesh.d", 8, replace(BASE, mesh=Mesh(d=8))),
+        ("kademlia.alpha", 3, replace(BASE, kademlia=Kademlia(alpha=3))),
         ("links.loss", 0.25, replace(BASE, links=Links(loss=0.25))),
         ("run.until", "20s", replace(BASE, until_us=20_000_000)),
         ("run.tier", "V", replace(BASE, tier="V")),
@@ -47,6 +48,7 @@ def test_a_group_may_have_a_dot_in_its_name() -> None:
     [
         ("mesh.dd", 8, "setting mesh.dd: mesh: unknown key 'dd'; did you mean 'd'?"),
         ("mesh.d", "8", "setting mesh.d: mesh: key 'd': it holds a whole number of at least 0"),
+        ("kademlia.paths", 21, "setting kademlia.paths: scenario 'base': kademlia needs"),
         ("mesh.d", 99, "setting mesh.d: scenario 'base': the mesh needs"),
         ("mesh", 8, "no setting 'mesh'; settings are called run.until"),
         ("mesh.", 8, "no setting 'mesh.'; settings are called run.until"),

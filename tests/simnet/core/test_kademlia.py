@@ -8,7 +8,18 @@ from latticework.discovery import KadParams
 from latticework.simnet.amounts import Span
 from latticework.simnet.core.links import Cut
 from latticework.simnet.core.run import run_core
-from latticework.simnet.scenario import Churn, Coverage, Crash, Fault, Group, Links, Lookup, Partition, Scenario
+from latticework.simnet.scenario import (
+    Churn,
+    Coverage,
+    Crash,
+    Fault,
+    Group,
+    Kademlia,
+    Links,
+    Lookup,
+    Partition,
+    Scenario,
+)
 from latticework.simnet.validate.kademlia import kademlia_hops
 
 from .small_kademlia import SECOND, STILL, look_up, mean_hops, world_of
@@ -175,3 +186,11 @@ def test_links_with_everything_take_kademlia_too() -> None:
     assert result.counters["lost"] > 0
     assert result.counters["queue_full"] == 0, "streams wait for room"
     assert not [name for name in result.counters if name.startswith("fault")]
+
+
+def test_a_scenario_sets_the_size_of_buckets_and_how_many_requests_are_out_at_once() -> None:
+    plain = run_core(scenario_of(), 1)
+    narrow = run_core(scenario_of(kademlia=Kademlia(k=4, alpha=1)), 1)
+    asked = [result.counters["asked"] / result.counters["lookups"] for result in (plain, narrow)]
+    assert asked[0] >= 20, "a lookup ends when the k closest have answered"
+    assert 4 <= asked[1] <= 10
