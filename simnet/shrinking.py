@@ -1,13 +1,13 @@
 """A smaller scenario that still fails, so that somebody can understand why.
 
 Nodes, faults, load, imperfections of links and lengths of time are taken away as long as what is left fails; checks
-are kept. That works because chance is keyed: a node that is gone does not shift what the others draw. The search runs
-over all kinds of parts until a whole round changes nothing: the largest cuts come first, since small scenarios run
-faster.
+are kept. That works because chance is keyed: a node that is gone does not shift what the others draw. A few nodes are
+tried first, then twice as many: all of these runs together cost less than one of the whole. Then the search runs over
+all kinds of parts until a whole round changes nothing.
 
 A smaller scenario may fail for a duller reason: if it ends before anything can arrive, it fails without any fault. So
-if the given one holds once its faults, adversaries and imperfections are taken away, every smaller one must do so too.
-That control costs some runs more, and is left out where the given scenario fails without them.
+each must hold once its faults, adversaries and imperfections are taken away. That control costs some runs more, and is
+given up only where no smaller scenario passes it and the given one fails without them, too.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,6 +28,8 @@ _STEP_US: Final = 100_000
 """Lengths of time are found to a tenth of a second."""
 _SMALLEST_PART: Final = 8
 """Of all nodes: what fails by luck may fail with an eighth less though not with a half."""
+_PARTS: Final = (64, 32, 16, 8, 4, 2)
+"""What is tried first, as parts of all nodes."""
 _CURES: Final[tuple[Callable[[Links], Links], ...]] = (
     lambda links: replace(links, loss=0.0),
     lambda links: replace(links, burst_enter=0.0, burst_leave=1.0, burst_loss=0.0),
@@ -61,19 +63,25 @@ def shrink(
     monotonic_s: Callable[[], float],
     budget_s: float = BUDGET_S,
     budget_runs: int = BUDGET_RUNS,
+    seen: bool = False,
 ) -> Shrunk:
     """The smallest scenario found that still fails with `seed`, within both budgets; the same at every call.
 
-    The budget of time is looked at between runs. It is never larger in any part than the given one.
+    With `seen`, the caller has seen the given one fail, and it is run only if nothing smaller fails. The budget of time
+    begins after its first run, and is looked at between runs. What is found is in no part larger than the given one.
 
     Raises:
         LocalError: the given scenario does not fail.
     """
     search = _Search(scenario, seed, fails, monotonic_s, monotonic_s() + budget_s, budget_runs)
     try:
-        if not search.fails(scenario):
-            raise LocalError(f"scenario {scenario.name!r} does not fail with seed {seed}; there is nothing to shrink")
-        search.controlled = not search.run(_healthy(scenario))
+        if not seen:
+            search.must_fail(scenario)
+            search.deadline_s = monotonic_s() + budget_s
+        _few_nodes(search)
+        if search.best is scenario:
+            search.must_fail(scenario)
+            search.controlled = not search.run(_healthy(scenario))
         before: Scenario | None = None
         while before != search.best:
             before = search.best
@@ -97,8 +105,14 @@ class _Search:
     deadline_s: float
     budget_runs: int
     runs: int = 0
-    controlled: bool = False
+    controlled: bool = True
     known: dict[str, bool] = field(default_factory=dict[str, bool])
+
+    def must_fail(self, scenario: Scenario) -> None:
+        """Raises LocalError if the given scenario holds."""
+        if not self.run(scenario):
+            name = scenario.name
+            raise LocalError(f"scenario {name!r} does not fail with seed {self.seed}; there is nothing to shrink")
 
     def fails(self, candidate: Scenario | None) -> bool:
         """Whether a candidate, if it is one, fails as the given scenario does; the best so far if so."""
@@ -131,6 +145,15 @@ def _healthy(scenario: Scenario) -> Scenario:
         links = cure(links)
     groups = (group if group.role == HONEST else replace(group, role=HONEST, options=()) for group in scenario.groups)
     return replace(scenario, groups=tuple(groups), faults=(), links=links)
+
+
+def _few_nodes(search: _Search) -> None:
+    """A few of all groups at once, then twice as many, up to a half."""
+    for part in _PARTS:
+        groups = search.best.groups
+        few = tuple(replace(group, count=-(-group.count // part)) for group in groups)
+        if few != groups and search.fails(_with_groups(search.best, few)):
+            return
 
 
 def _nodes(search: _Search) -> None:

@@ -44,6 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     plot.add_argument("directory", metavar="DIR", help="what `run --out` wrote")
     shrink = action("shrink", "find a smaller scenario that fails alike")
     _scenario_options(shrink)
+    shrink.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what was seen to fail, so that the whole scenario is not run first to find out (again for more)",
+    )
     shrink.add_argument("--out", metavar="FILE", help="write the small scenario there instead of on stdout")
 
 

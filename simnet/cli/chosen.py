@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,14 +53,22 @@ def chosen_scenario(options: argparse.Namespace, read: Path | None = None) -> Sc
 
 def replaying(options: argparse.Namespace, digest: str) -> str:
     """The command that runs the same again and compares."""
-    words = ["lattice", "sim", "replay"]
     if options.out:
-        return shlex.join([*words, options.out])
-    words.append(options.scenario)
+        return shlex.join(["lattice", "sim", "replay", options.out])
+    return shlex.join([*_command("replay", options), "--digest", digest])
+
+
+def shrinking(options: argparse.Namespace, checks: Iterable[str]) -> str:
+    """The command that looks for a smaller scenario in which one of these checks fails."""
+    return shlex.join([*_command("shrink", options), *(word for check in checks for word in ("--check", check))])
+
+
+def _command(action: str, options: argparse.Namespace) -> list[str]:
+    words = ["lattice", "sim", action, options.scenario]
     for name in ("seed", "tier", "crypto"):
         value: object = getattr(options, name)
         if value is not None:
             words += [f"--{name}", str(value)]
     for text in options.set:
         words += ["--set", text]
-    return shlex.join([*words, "--digest", digest])
+    return words

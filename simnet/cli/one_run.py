@@ -8,7 +8,7 @@ from latticework.node.exits import EXIT_ERROR, EXIT_OK
 
 from ..extras import need
 from ..running import run as run_scenario
-from .chosen import chosen_scenario, replaying
+from .chosen import chosen_scenario, replaying, shrinking
 from .report import ProgressLine, show_result
 from .saved import save_run
 
@@ -28,8 +28,9 @@ def run(options: argparse.Namespace) -> int:
     show_result(result, as_json=options.json)
     if result.ok:
         return EXIT_OK
-    for check in result.checks:
-        if not check.ok:
-            say(f"failed: {check.check}: {check.told}")
+    failed = [check for check in result.checks if not check.ok]
+    for check in failed:
+        say(f"failed: {check.check}: {check.told}")
+    say(shrinking(options, dict.fromkeys(check.check for check in failed)))
     say(replaying(options, result.digest))
     return EXIT_ERROR

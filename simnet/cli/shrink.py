@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     line = ProgressLine()
     try:
         with usage_errors():
-            found = _shrunk(scenario, line)
+            found = _shrunk(scenario, options.check, line)
     finally:
         line.write("")
     text = write_scenario(replace(found.scenario, seed=found.seed))
@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _shrunk(scenario: Scenario, line: ProgressLine) -> Shrunk:
-    wanted: set[str] = set()
+def _shrunk(scenario: Scenario, checks: list[str], line: ProgressLine) -> Shrunk:
+    wanted = set(checks)
 
     def fails(candidate: Scenario, seed: int) -> bool:
         line.write(f"{candidate.node_count:,} nodes for {candidate.until_us / 1e6:g} s")
@@ -57,7 +57,7 @@ def _shrunk(scenario: Scenario, line: ProgressLine) -> Shrunk:
             wanted.update(failed)  # the first run is that of the whole scenario
         return not wanted.isdisjoint(failed)
 
-    return shrink(scenario, scenario.seed, fails, monotonic_s=monotonic)
+    return shrink(scenario, scenario.seed, fails, monotonic_s=monotonic, seen=bool(checks))
 
 
 def _failed(result: Result) -> list[str]:

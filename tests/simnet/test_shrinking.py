@@ -129,7 +129,7 @@ def test_the_budget_of_runs_ends_the_search_with_the_best_so_far(budget_runs: in
     assert found.runs == budget_runs
     assert not found.minimal
     assert found.scenario in failing[-2:]  # the control of the last one may not have run
-    assert found.scenario.node_count < 200 or budget_runs < 4
+    assert found.scenario.node_count < 200 or budget_runs < 8
 
 
 def test_the_budget_of_time_ends_the_search_with_the_best_so_far() -> None:
@@ -139,10 +139,24 @@ def test_the_budget_of_time_ends_the_search_with_the_best_so_far() -> None:
         now_s[0] += 0.1 * scenario.node_count / 200
         return mutes_behind_a_partition(scenario, seed)
 
-    found = shrink(LARGE, 7, fails, monotonic_s=lambda: now_s[0], budget_s=0.32)
+    found = shrink(LARGE, 7, fails, monotonic_s=lambda: now_s[0], budget_s=0.06)
     assert not found.minimal
     assert found.scenario.node_count < 200
-    assert 0.32 <= now_s[0] - 1000 < 0.42
+    assert 0.1 + 0.06 <= now_s[0] - 1000 < 0.1 + 0.08
+
+
+def test_the_whole_scenario_is_not_run_once_more_if_somebody_saw_it_fail() -> None:
+    asked: list[Scenario] = []
+
+    def fails(scenario: Scenario, seed: int) -> bool:
+        asked.append(scenario)
+        return mutes_behind_a_partition(scenario, seed)
+
+    found = shrink(LARGE, 7, fails, monotonic_s=stopped, seen=True)
+    assert found.scenario == shrunk(mutes_behind_a_partition).scenario
+    assert max(scenario.node_count for scenario in asked) < 50
+    with pytest.raises(LocalError, match="does not fail with seed 7"):
+        shrink(LARGE, 7, lambda _, __: False, monotonic_s=stopped, seen=True)
 
 
 def test_a_scenario_that_holds_is_not_shrunk() -> None:

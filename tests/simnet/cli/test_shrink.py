@@ -25,6 +25,20 @@ def test_a_failing_scenario_gets_smaller_and_still_fails(capsys: pytest.CaptureF
     assert lattice(capsys, "run", str(small))[0] == 1
 
 
+def test_what_was_seen_to_fail_is_looked_for_without_a_run_of_the_whole(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = written(tmp_path, SLOW)
+    _, _, told = lattice(capsys, "run", file, "--seed", "2")
+    command = next(line for line in told.splitlines() if " shrink " in line)
+    assert command.endswith("--seed 2 --check latency")
+    code, out, err = lattice(capsys, "shrink", file, "--seed", "2", "--check", "latency")
+    assert (code, scenario_of(out, "x").node_count) == (0, 3)
+    assert "20 nodes became 3 in " in err
+    code, _, err = lattice(capsys, "shrink", file, "--seed", "2", "--check", "converged")
+    assert (code, err.splitlines()[-1][-28:]) == (2, "there is nothing to shrink")
+
+
 def test_without_a_file_the_scenario_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = lattice(capsys, "shrink", written(tmp_path, SLOW))
     assert code == 0

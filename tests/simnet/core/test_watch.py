@@ -67,7 +67,7 @@ def test_a_table_beyond_its_bound_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_mesh_of_others_than_neighbours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GossipRouter, "subscribers", lambda *_: ())  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(GossipRouter, "subscribers", lambda *_: ())  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     assert "has a mesh of others" in broken(scenario())["views"]
 
 
@@ -84,14 +84,14 @@ def test_a_connection_that_one_end_has_forgotten_is_told(monkeypatch: pytest.Mon
 
 
 def test_more_of_a_log_than_was_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ledger, "length", lambda *_: 0)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(Ledger, "length", lambda *_: 0)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     assert "of a log that has none" in broken(scenario("sync"))["authentic"]
 
 
 def test_oneself_in_the_table_and_a_bucket_beyond_k_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(scenario("kademlia"), KeyedRng(b"watch"), None)
-    monkeypatch.setattr(RoutingTable, "find", lambda *_: "somebody")  # pyright: ignore[reportUnknownLambdaType]
-    monkeypatch.setattr(RoutingTable, "bucket", lambda *_: range(21))  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(RoutingTable, "find", lambda *_: "somebody")  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(RoutingTable, "bucket", lambda *_: range(21))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     found = dict(stage.world.broken([3]))
     assert "has itself in its table" in found["views"]
     assert "21 contacts in a bucket, at most 20" in found["bounds"]
