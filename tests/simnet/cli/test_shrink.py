@@ -36,7 +36,8 @@ def test_what_was_seen_to_fail_is_looked_for_without_a_run_of_the_whole(
     assert (code, scenario_of(out, "x").node_count) == (0, 3)
     assert "20 nodes became 3 in " in err
     code, _, err = lattice(capsys, "shrink", file, "--seed", "2", "--check", "converged")
-    assert (code, err.splitlines()[-1][-28:]) == (2, "there is nothing to shrink")
+    assert code == 2
+    assert err.endswith("there is nothing to shrink\n")
 
 
 def test_without_a_file_the_scenario_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
