@@ -6,6 +6,7 @@ the answer and is not here (NAT, files, states, full disks, slow processors) is 
 
 from time import process_time
 
+from ..collecting import seldom_collecting
 from ..progress import Progress, ProgressHook
 from ..result import Result
 from ..rng import KeyedRng
@@ -39,5 +40,6 @@ def run_core(
         schedule_fault(stage, fault, number)
     schedule_loads(stage, workload)
     watch = Watch(stage, progress)
-    watch.run()
+    with seldom_collecting():
+        watch.run()
     return outcome(stage, seed, watch, process_time() - cpu_s)

@@ -17,6 +17,7 @@ from latticework.transport import GossipRouter, Router
 from latticework.wire import LocalError, LogId, SpaceId, arming
 
 from ..clock import VirtualClock
+from ..collecting import seldom_collecting
 from ..crypto import computing, providers
 from ..draws import draw, key_from, threshold
 from ..guard import guarded
@@ -198,7 +199,7 @@ class Simulation:
             self.invariants.ended(tasks_before, trio.lowlevel.current_statistics().tasks_living)
 
         try:
-            with guarded(), computing(self.scenario.crypto), arming(self._fails):
+            with guarded(), seldom_collecting(), computing(self.scenario.crypto), arming(self._fails):
                 play(main, self._seed, self.clock)
         finally:
             gc.unfreeze()
