@@ -218,11 +218,12 @@ class Gossip:
         peer = peer_of(connection)
         while (link := self._links.get(peer)) is None or not link.opened:
             await self._links_changed.wait()
-        reader = FrameReader(stream, self._bounds.max_rpc_bytes)
+        reader = FrameReader(
+            stream, self._bounds.max_rpc_bytes, lambda body: self._inbox.post_rpc(RpcReceived(peer, body))
+        )
         with link.begin_reading():
             try:
-                while (body := await reader.next()) is not None:
-                    await self._inbox.post_rpc(RpcReceived(peer, body))
+                await reader.run(self._inbox.room)
             except MalformedError as error:
                 _log.debug("gossip malformed peer=%s: %s", peer, error)
                 link.end(GossipReason.MALFORMED)

@@ -43,14 +43,19 @@ class Inbox:
         self._events.append(event)
         self._arrived.set()
 
-    async def post_rpc(self, event: RpcReceived) -> None:
-        """Add an RPC when there is room for it."""
+    def post_rpc(self, event: RpcReceived) -> bool:
+        """Add an RPC if there is room for it."""
         try:
-            # Its caller has just waited for the peer: another turn of the loop would only cost time.
             self._room.acquire_nowait()
         except trio.WouldBlock:
-            await self._room.acquire()
+            return False
         self.post(event)
+        return True
+
+    async def room(self) -> None:
+        """Wait until there is room for an RPC; others may take it first."""
+        await self._room.acquire()
+        self._room.release()
 
     async def ask(self, event: Event) -> list[Action]:
         """Add an event and wait for its actions; cancelled, it happens all the same."""

@@ -1,10 +1,11 @@
 """One peer as the gossip driver sees it: frames out by priority, frames in by length."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final, final
 
 import trio
 
-from latticework.wire import MalformedError
+from latticework.wire import LatticeError, MalformedError, PeerError
 
 from .gossip_events import GossipReason, Priority
 from .gossip_outbox import Outbox
@@ -63,24 +64,32 @@ class PeerLink:
     async def write(self, stream: Stream) -> None:
         """Send what is queued until the link is ended; raises PeerError when the stream is."""
         with trio.CancelScope() as self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._watch, stream)
+            stream.listen(self._stir)
+            try:
                 while True:
                     batch = self._batch()
                     if batch:
                         await stream.send_all(b"".join(batch))
                     else:
-                        self._waiting = trio.Event()
-                        self._idle = stream
-                        try:
-                            await self._waiting.wait()
-                        finally:
-                            self._idle = None
+                        await self._rest(stream)
+            finally:
+                stream.listen(None)
 
-    async def _watch(self, stream: Stream) -> None:
-        """Notice that an idle stream is gone; a peer that ends its own direction is still there."""
-        if await stream.receive(1):
+    async def _rest(self, stream: Stream) -> None:
+        """Wait until a frame is queued; notice that an idle stream is gone, or that the peer writes to it."""
+        self._waiting = trio.Event()
+        if stream.receive_nowait(1):
+            # A peer that ends its own direction is still there.
             self.end(GossipReason.MALFORMED)
+        self._idle = stream
+        try:
+            await self._waiting.wait()
+        finally:
+            self._idle = None
+
+    def _stir(self) -> None:
+        self._idle = None
+        self._waiting.set()
 
     def _batch(self) -> list[bytes]:
         frames: list[bytes] = []
@@ -100,27 +109,72 @@ class PeerLink:
 
 @final
 class FrameReader:
-    """RPCs from a stream, each behind its varint length; the length is bounded before anything is kept."""
+    """RPCs from a stream, each behind its varint length; the length is bounded before anything is kept.
 
-    def __init__(self, stream: Stream, max_bytes: int) -> None:
+    `take` takes one, or says False for want of room, and is offered the same again; it is called from the connection's
+    own tasks, which spares a turn of the loop for each RPC.
+    """
+
+    def __init__(self, stream: Stream, max_bytes: int, take: Callable[[bytes], bool]) -> None:
         self._stream = stream
         self._max_bytes = max_bytes
+        self._take = take
         self._buffer = bytearray()
+        self._frame: bytes | None = None
+        self._ended = False
+        self._failure: LatticeError | None = None
+        self._stopped = trio.Event()
 
-    async def next(self) -> bytes | None:
-        """The next RPC, None at the end of the stream.
+    async def run(self, room: Callable[[], Awaitable[None]]) -> None:
+        """Hand over RPCs until the end of the stream; `room` waits until there may be some.
 
         Raises:
-            MalformedError: longer than allowed, or cut off.
+            MalformedError: one is longer than allowed, or cut off.
+            PeerError: the stream failed.
         """
-        while (frame := self._pop()) is None:
-            data = await self._stream.receive(_READ_BYTES)
-            if not data:
-                if self._buffer:
-                    raise MalformedError("the stream ended inside an RPC")
-                return None
-            self._buffer += data
-        return frame
+        self._stream.listen(self._hear)
+        try:
+            while True:
+                self._stopped = trio.Event()
+                self._hear()
+                await self._stopped.wait()
+                if self._failure is not None:
+                    raise self._failure
+                if self._ended:
+                    return
+                await room()
+        finally:
+            self._stream.listen(None)
+
+    def _hear(self) -> None:
+        """Hand over what has come; while there is no room it stays in the stream, whose window holds the peer back."""
+        if self._stopped.is_set():
+            return
+        try:
+            while self._hand_over() and (data := self._stream.receive_nowait(_READ_BYTES)) is not None:
+                if not data:
+                    self._end()
+                    return
+                self._buffer += data
+        except (MalformedError, PeerError) as error:
+            self._failure = error
+            self._stopped.set()
+
+    def _end(self) -> None:
+        if self._buffer:
+            raise MalformedError("the stream ended inside an RPC")
+        self._ended = True
+        self._stopped.set()
+
+    def _hand_over(self) -> bool:
+        """Hand over the RPCs that are here; False for want of room."""
+        while (frame := self._pop() if self._frame is None else self._frame) is not None:
+            if not self._take(frame):
+                self._frame = frame
+                self._stopped.set()
+                return False
+            self._frame = None
+        return True
 
     def _pop(self) -> bytes | None:
         prefix = decode_varint(self._buffer, 0, _MAX_PREFIX_BYTES)

@@ -30,6 +30,8 @@ class StreamCore:
         self.ended = False
         self.failure: PeerError | None = None
         self.queued = 0
+        self.heard: Callable[[], None] | None = None
+        """Called in place of a waiting reader whenever bytes, the end or a failure came."""
         self._readable: trio.Event | None = None
         self._drained: trio.Event | None = None
 
@@ -55,7 +57,9 @@ class StreamCore:
         self.on_drained()
 
     def _wake_reader(self) -> None:
-        if self._readable is not None:
+        if self.heard is not None:
+            self.heard()
+        elif self._readable is not None:
             self._readable.set()
             self._readable = None
 
@@ -157,6 +161,26 @@ class Stream:
         core = self._core
         if not await core.readable():
             return b""
+        data = core.inbox.take(max_bytes)
+        core.submit(Consumed(core.number, len(data)))
+        return data
+
+    def listen(self, heard: Callable[[], None] | None) -> None:
+        """Call `heard` whenever there may be something for `receive_nowait`, until told otherwise; nobody may wait.
+
+        It is called from the connection's own tasks, which do nothing else meanwhile: it must neither wait nor raise.
+        """
+        self._core.heard = heard
+
+    def receive_nowait(self, max_bytes: int) -> bytes | None:
+        """At most `max_bytes` of what has come, None if nothing has; b"" is the end of the stream."""
+        core = self._core
+        if not core.inbox.count:
+            if core.ended:
+                return b""
+            if core.failure is not None:
+                raise core.failure
+            return None
         data = core.inbox.take(max_bytes)
         core.submit(Consumed(core.number, len(data)))
         return data

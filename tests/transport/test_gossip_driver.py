@@ -370,13 +370,16 @@ def test_a_peer_that_does_not_read_is_dropped_from_and_others_are_not() -> None:
 async def test_only_so_many_rpcs_wait_for_the_router_and_its_own_events_never_do(autojump_clock: MockClock) -> None:
     inbox, rpc = Inbox(), RpcReceived(peer_of("peer"), b"")
     for _ in range(INBOX_RPCS):
-        await inbox.post_rpc(rpc)
+        assert inbox.post_rpc(rpc)
+    assert not inbox.post_rpc(rpc)
     with trio.move_on_after(1) as patience:
-        await inbox.post_rpc(rpc)
+        await inbox.room()
     assert patience.cancelled_caught
     inbox.post(PeerDisconnected(peer_of("peer")))
     assert inbox.pop() is rpc
-    await inbox.post_rpc(rpc)
+    await inbox.room()
+    assert inbox.post_rpc(rpc)
+    assert not inbox.post_rpc(rpc)
     events = [inbox.pop() for _ in range(INBOX_RPCS + 2)]
     assert events[-3:] == [PeerDisconnected(peer_of("peer")), rpc, None]
 
