@@ -6,7 +6,6 @@ checkpoint signs. Nothing is kept of a transfer that breaks off: the next link b
 """
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -48,7 +47,7 @@ class BaseExchange:
         self._take_over = adopt
         self._coming: dict[SpaceId, _Coming] = {}
         self._tried: dict[SpaceId, int] = {}
-        self._asked: deque[BaseRequest] = deque()
+        self._asked: list[BaseRequest] = []
         self._going: tuple[SpaceId, Base] | None = None
 
     @property
@@ -129,7 +128,7 @@ class BaseExchange:
 
     async def answer(self, spaces: Mapping[SpaceId, Space]) -> BasePart:
         """The answer to the oldest request."""
-        request = self._asked.popleft()
+        request = self._asked.pop(0)
         base = await self._base_for(spaces.get(request.space), request)
         if base is None or request.offset >= len(base.snapshot):
             self._going = None

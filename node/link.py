@@ -111,14 +111,14 @@ class Link:
         self._rng = rng
         self._syncs: dict[SpaceId, tuple[Space, Reconciler]] = {}
         self._dirty: dict[SpaceId, bool] = {}
-        self._requests: deque[AboutSpace | BaseRequest] = deque()
+        self._requests: list[AboutSpace | BaseRequest] = []
         self._events: dict[tuple[SpaceId, type[rs.Event]], rs.Event] = {}
-        self._serving: deque[_ServeJob] = deque()
+        self._serving: list[_ServeJob] = []
         self._pace = Pace(SYNC_BURST, SYNC_PER_S)
         self._bases = BaseExchange(device, threads)
         self._roster = RosterExchange()
         self._offers_due = True
-        self._pending_offers: deque[SpaceOffer] = deque()
+        self._pending_offers: list[SpaceOffer] = []
         self._wake = trio.Event()
         self.problem: str | None = None
 
@@ -311,9 +311,9 @@ class Link:
             for offer in self._hub.offers():
                 self._pending_offers.append(offer)
         if self._pending_offers:
-            return self._pending_offers.popleft()
+            return self._pending_offers.pop(0)
         if self._requests:
-            return self._requests.popleft()
+            return self._requests.pop(0)
         return self._next_announcement()
 
     def _next_announcement(self) -> SyncMessage | None:
@@ -323,7 +323,7 @@ class Link:
             if (sync := self.state(identifier)) is not None:
                 self._take_sends(identifier, sync.handle(event))
         if self._requests:
-            return self._requests.popleft()
+            return self._requests.pop(0)
         while self._dirty:
             identifier = next(iter(self._dirty))
             carried = self._dirty.pop(identifier)
@@ -334,7 +334,7 @@ class Link:
             self._take_sends(identifier, sync.handle(rs.LocalChanged(self._hub.pending(identifier), carried)))
             self._want_base(space, sync)
             if self._requests:
-                return self._requests.popleft()
+                return self._requests.pop(0)
         return None
 
     def _take_sends(self, space: SpaceId, actions: list[rs.Action]) -> None:
@@ -345,7 +345,7 @@ class Link:
         job = self._serving[0]
         space = self._hub.spaces.get(job.space)
         if space is None:
-            self._serving.popleft()
+            self._serving.pop(0)
             return AboutSpace(job.space, Entries(b"", 1))  # the peer waits for the end of its answer
         try:
             if fault_point("link.serve"):
@@ -355,7 +355,7 @@ class Link:
             self.problem = str(error)
             batch, cursor = b"", None
         if cursor is None:
-            self._serving.popleft()
+            self._serving.pop(0)
         else:
             job.cursor = cursor
         return AboutSpace(job.space, Entries(batch, int(cursor is None)))

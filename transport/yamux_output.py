@@ -4,7 +4,6 @@ Pulled, not pushed: frames are made when a record has room for them, so credit, 
 nothing waits twice.
 """
 
-from collections import deque
 from typing import final
 
 from .params import YAMUX_HEADER_BYTES, YAMUX_QUANTUM_BYTES
@@ -20,8 +19,8 @@ class Output:
     """The sending half of a session; pure."""
 
     def __init__(self) -> None:
-        self._control: deque[bytes] = deque()
-        self._ready: deque[StreamState] = deque()
+        self._control: list[bytes] = []
+        self._ready: list[StreamState] = []
 
     @property
     def waiting(self) -> bool:
@@ -60,15 +59,16 @@ class Output:
         """(bytes written, streams with nothing queued any more, streams whose end went out)."""
         offset = 0
         limit = len(out)
-        control = self._control
-        while control and limit - offset >= YAMUX_HEADER_BYTES:
-            out[offset : offset + YAMUX_HEADER_BYTES] = control.popleft()
+        fitting = self._control[: limit // YAMUX_HEADER_BYTES]
+        for frame in fitting:
+            out[offset : offset + YAMUX_HEADER_BYTES] = frame
             offset += YAMUX_HEADER_BYTES
+        del self._control[: len(fitting)]
         drained: list[int] = []
         finished: list[StreamState] = []
         ready = self._ready
         while ready and limit - offset >= _MIN_ROOM_BYTES:
-            state = ready.popleft()
+            state = ready.pop(0)
             state.scheduled = False
             was_queued, was_finished = state.queued, state.finished
             offset = _take_turn(state, out, offset, YAMUX_QUANTUM_BYTES if ready else limit)

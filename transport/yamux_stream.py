@@ -3,7 +3,6 @@
 The sum `receivable + unread + credit` always equals `target`: that is what bounds the memory of a stream.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from .params import YAMUX_INITIAL_WINDOW_BYTES
@@ -18,7 +17,8 @@ class StreamState:
     flags: int
     """SYN or ACK that rides on the next frame."""
     send_window: int = YAMUX_INITIAL_WINDOW_BYTES
-    queue: deque[memoryview] = field(default_factory=deque[memoryview])
+    queue: list[memoryview] = field(default_factory=list[memoryview])
+    """Mostly empty, and an empty deque has 700 bytes."""
     queued: int = 0
     finishing: bool = False
     finished: bool = False
@@ -61,18 +61,20 @@ class StreamState:
         self.queued -= count
         self.send_window -= count
         queue = self.queue
+        sent = 0
         while count:
-            piece = queue[0]
+            piece = queue[sent]
             size = len(piece)
             if size <= count:
                 out[offset : offset + size] = piece
-                queue.popleft()
+                sent += 1
             else:
                 size = count
                 out[offset : offset + size] = piece[:size]
-                queue[0] = piece[size:]
+                queue[sent] = piece[size:]
             offset += size
             count -= size
+        del queue[:sent]
 
     def consume(self, count: int) -> bool:
         """The application took `count` bytes; True when half a window of credit is due."""
