@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import trio
@@ -26,7 +26,8 @@ class Target:
     address: Multiaddr
     source: str
     device: DeviceId | None = None
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    running: trio.CancelScope | None = None
+    """Of its task; it has none while its device is connected from the other side."""
     last_error: str = ""
     peer_id: str = ""
     retired: bool = False
@@ -35,7 +36,7 @@ class Target:
 
 @final
 class Dialler:
-    """One task per address, in the nursery given to `start`.
+    """One task per address that is to be dialled, in the nursery given to `start`.
 
     `connect` dials one target and returns or raises PeerError or trio.TooSlowError when the connection has ended;
     `linked` holds the devices that are connected, over whatever address.
@@ -49,7 +50,6 @@ class Dialler:
         self._clock = clock
         self._rng = rng
         self._targets: dict[str, Target] = {}
-        self._link_ended = trio.Event()
         self._redial = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._listening: tuple[Multiaddr, ...] = ()
@@ -67,7 +67,7 @@ class Dialler:
         if known is not None or address in self._listening or self._nursery is None:
             return
         target = self._targets[key] = Target(address, source, device, peer_id=peer_id)
-        self._nursery.start_soon(self._keep_dialling, target)
+        self._begin(target)
 
     def retire(self, device: DeviceId, current: tuple[Multiaddr, ...]) -> None:
         """Stop dialling where `device` used to listen; addresses that a person gave stay."""
@@ -89,8 +89,9 @@ class Dialler:
 
     def link_ended(self) -> None:
         """A device is connected no more."""
-        event, self._link_ended = self._link_ended, trio.Event()
-        event.set()
+        for target in self._targets.values():
+            if target.running is None and target.device not in self._linked:
+                self._begin(target)
 
     def heard(self, sighting: Sighting) -> None:
         """A sighting replaces what was said of the peer before, so that strangers who left make room for others.
@@ -108,27 +109,37 @@ class Dialler:
 
     def _drop_retired(self) -> None:
         for key in [key for key, target in self._targets.items() if target.retired and not target.dialling]:
-            self._targets.pop(key).scope.cancel()
+            if (running := self._targets.pop(key).running) is not None:
+                running.cancel()
+
+    def _begin(self, target: Target) -> None:
+        if self._nursery is not None:
+            target.running = trio.CancelScope()
+            self._nursery.start_soon(self._run, target, target.running)
+
+    async def _run(self, target: Target, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                await self._keep_dialling(target)
+        finally:
+            target.running = None
 
     async def _keep_dialling(self, target: Target) -> None:
+        """Dial until the device is connected from the other side; `link_ended` begins anew."""
         delay = DIAL_FIRST_S
-        with target.scope:
-            while True:
-                if target.device is not None and target.device in self._linked:
-                    await self._link_ended.wait()
-                    continue
-                if target.retired:
-                    if self._targets.get(str(target.address)) is target:
-                        del self._targets[str(target.address)]
-                    return
-                started = self._clock.monotonic_us()
-                if await self._dial(target):
-                    delay = STRANGER_BACKOFF_S
-                if self._clock.monotonic_us() - started > DIAL_LAST_S * 1_000_000:
-                    delay = DIAL_FIRST_S
-                with trio.move_on_after(self._jittered(delay)) as waited:
-                    await self._redial.wait()
-                delay = min(delay * 2, max(DIAL_LAST_S, delay)) if waited.cancelled_caught else DIAL_FIRST_S
+        while target.device is None or target.device not in self._linked:
+            if target.retired:
+                if self._targets.get(str(target.address)) is target:
+                    del self._targets[str(target.address)]
+                return
+            started = self._clock.monotonic_us()
+            if await self._dial(target):
+                delay = STRANGER_BACKOFF_S
+            if self._clock.monotonic_us() - started > DIAL_LAST_S * 1_000_000:
+                delay = DIAL_FIRST_S
+            with trio.move_on_after(self._jittered(delay)) as waited:
+                await self._redial.wait()
+            delay = min(delay * 2, max(DIAL_LAST_S, delay)) if waited.cancelled_caught else DIAL_FIRST_S
 
     async def _dial(self, target: Target) -> bool:
         """Dial once; True if a sighted peer turned out not to be ours."""

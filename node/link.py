@@ -33,7 +33,6 @@ from latticework.wire import (
 )
 
 from .bases import BaseExchange
-from .groups import first_error
 from .messages import (
     SYNC_MESSAGES,
     AboutSpace,
@@ -122,8 +121,8 @@ class Link:
         self._wake = trio.Event()
         self.problem: str | None = None
 
-    async def run(self, stream: Stream) -> None:
-        """Exchange until the peer ends the stream.
+    async def run(self, stream: Stream, nursery: trio.Nursery) -> None:
+        """Exchange until the peer ends the stream; the writing task is in `nursery`, and is left to be cancelled.
 
         Raises:
             PeerError: the peer broke the protocol, or the connection is lost.
@@ -131,11 +130,8 @@ class Link:
         for space in self._hub.spaces:
             self._dirty[space] = False
         try:
-            with first_error():
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write, stream)
-                    await self._read(stream)
-                    nursery.cancel_scope.cancel()
+            nursery.start_soon(self._write, stream)
+            await self._read(stream)
         finally:
             for space in self._bases.close():
                 self._hub.space_changed(space)

@@ -305,7 +305,7 @@ class Peers:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._learn_addresses, connection, device)
                     nursery.start_soon(partial(self._gossip.attend, connection, outbound=outbound, trusted=True))
-                    await link.run(stream)
+                    await link.run(stream, nursery)
                     nursery.cancel_scope.cancel()
         finally:
             if self.links.get(device) is link:

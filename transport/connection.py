@@ -1,8 +1,8 @@
 """A connection: one authenticated byte stream, its yamux session, and the tasks that move bytes between them.
 
-`run` owns every task: a reader (records to yamux to streams), a writer (yamux to records), the timers, and one task per
-inbound stream. What is thrown in a handler ends its stream; what is thrown by reader, writer or timers ends this
-connection; neither ever leaves `run` (py-libp2p's host died of both, report 1, defect 2).
+`run` owns every task: a reader (records to yamux to streams), a writer (yamux to records), and one task per inbound
+stream; its own task keeps the time. What is thrown in a handler ends its stream; what is thrown by reader, writer or
+timers ends this connection; neither ever leaves `run` (py-libp2p's host died of both, report 1, defect 2).
 """
 
 import logging
@@ -161,9 +161,8 @@ class Connection:
             async with trio.open_nursery() as nursery:
                 self._apply(self._machine.start(self._clock.monotonic_us()))
                 nursery.start_soon(self._supervise, self._write, self._written)
-                nursery.start_soon(self._supervise, self._keep_time, trio.Event())
                 nursery.start_soon(self._supervise, lambda: self._read(nursery, handler, allowed), self._read_out)
-                await self._closing.wait()
+                await self._keep_time()
                 await self._part()
                 nursery.cancel_scope.cancel()
         finally:
@@ -260,17 +259,23 @@ class Connection:
     async def _supervise(self, task: Callable[[], Awaitable[None]], done: trio.Event) -> None:
         try:
             await task()
-        except TruncatedError as error:
-            self._end(EndKind.TRUNCATED, str(error))
-        except ConnectionLostError as error:
-            self._end(EndKind.LOST, str(error))
-        except PeerError as error:
-            self._end(EndKind.VIOLATION, f"{error.code}: {error}")
         except Exception as error:  # noqa: BLE001  # the one supervisor of a connection (style 23)
-            _log.exception("bug in the transport peer=%s", short(self.remote))
-            self._end(EndKind.INTERNAL, repr(error))
+            self._fail(error)
         finally:
             done.set()
+
+    def _fail(self, error: Exception) -> None:
+        """Whatever was raised ends the connection, and nothing else."""
+        match error:
+            case TruncatedError():
+                self._end(EndKind.TRUNCATED, str(error))
+            case ConnectionLostError():
+                self._end(EndKind.LOST, str(error))
+            case PeerError(code=code):
+                self._end(EndKind.VIOLATION, f"{code}: {error}")
+            case _:
+                _log.error("bug in the transport peer=%s", short(self.remote), exc_info=error)
+                self._end(EndKind.INTERNAL, repr(error))
 
     async def _read(self, nursery: trio.Nursery, handler: Handler, protocols: Collection[str]) -> None:
         """Reads on after our goodbye: closing a socket with unread bytes would destroy the goodbye."""
@@ -318,14 +323,19 @@ class Connection:
             self._submit(frames.Reset(core.number))
 
     async def _keep_time(self) -> None:
-        while True:
+        """Tell the machine what is due, until the end begins: whoever waits for that needs no task more."""
+        while not self._closing.is_set():
             key, due_us = min(self._deadlines.items(), key=lambda item: item[1])
             wait_us = due_us - self._clock.monotonic_us()
             if wait_us > 0:
-                await trio.sleep(wait_us / 1_000_000)
-            elif self._deadlines.get(key) == due_us:
-                del self._deadlines[key]
+                with trio.move_on_after(wait_us / 1_000_000):
+                    await self._closing.wait()
+                continue
+            del self._deadlines[key]
+            try:
                 self._submit(frames.TimerFired(key))
+            except Exception as error:  # noqa: BLE001  # as in `_supervise`
+                self._fail(error)
 
     async def _write(self) -> None:
         sizer = RecordSizer(self._framing.max_plaintext_bytes)
