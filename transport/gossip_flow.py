@@ -219,7 +219,7 @@ class MessageFlow:
         state, threshold = self._state, self._state.params.score.publish_threshold
         if state.params.flood_publish:
             known = state.topics.get(topic, ())
-            return {peer: None for peer in known if peer.direct or state.score(peer) >= threshold}
+            return {peer: None for peer in known if peer.direct or not state.is_below(peer, threshold)}
         mesh = state.mesh.get(topic)
         if mesh is not None and not mesh and state.topics.get(topic):
             # A mesh that is still empty would swallow the message.

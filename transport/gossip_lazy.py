@@ -55,7 +55,7 @@ class LazyGossip:
     def has(self, peer: Peer, offered: Iterable[tuple[str, tuple[bytes, ...]]], now_us: int) -> None:
         """IHAVE: ask for what we miss, within what one heartbeat allows."""
         state, params = self._state, self._state.params
-        if state.score(peer) < params.score.gossip_threshold:
+        if state.is_below(peer, params.score.gossip_threshold):
             return
         counts = self._counts_of(peer)
         counts.ihave += 1
@@ -78,7 +78,7 @@ class LazyGossip:
     def wants(self, peer: Peer, ids: Iterable[bytes]) -> None:
         """IWANT: send what we have, to each peer a few times at most."""
         state, params = self._state, self._state.params
-        if state.score(peer) < params.score.gossip_threshold:
+        if state.is_below(peer, params.score.gossip_threshold):
             return
         repeated = False
         for message_id in dict.fromkeys(ids):
@@ -159,9 +159,7 @@ class LazyGossip:
         others = [
             peer
             for peer in state.topics.get(topic, ())
-            if peer not in members
-            and not peer.direct
-            and (state.score(peer) if peer.changed else peer.cached) >= threshold
+            if peer not in members and not peer.direct and (peer.blameless or state.score(peer) >= threshold)
         ]
         chosen = state.chance.sample(others, max(params.d_lazy, int(params.gossip_factor * len(others))))
         if len(ids) <= params.max_ihave_length:

@@ -52,7 +52,7 @@ class Mesh:
         fanout = state.fanout.pop(topic, None)
         if fanout is not None:
             for peer in fanout.peers:
-                if not self._backing_off(topic, peer, now_us) and state.score(peer) >= 0:
+                if not self._backing_off(topic, peer, now_us) and not state.is_bad(peer):
                     self._graft(topic, peer, now_us)
         self._graft_some(topic, params.d - len(mesh), now_us)
         self.flush()
@@ -101,7 +101,7 @@ class Mesh:
             state.scores.penalise(peer, 2 if flood else 1)
             state.report(peer, GossipReason.GRAFT_IN_BACKOFF)
             return _Grafting.UNWELCOME
-        if peer.direct or state.score(peer) < 0:
+        if peer.direct or state.is_bad(peer):
             return _Grafting.UNWELCOME
         full = len(mesh) >= params.d_hi and not peer.outbound
         return _Grafting.NO_ROOM if full else _Grafting.ACCEPTED
@@ -145,7 +145,7 @@ class Mesh:
         opportunistic = state.heartbeats % params.opportunistic_graft_ticks == 0
         for topic, mesh in state.mesh.items():
             # Inline, as in `LazyGossip._emit`: of every heartbeat, asking for scores took most.
-            bad = [p for p in mesh if (state.score(p) if p.changed else p.cached) < 0]
+            bad = [peer for peer in mesh if not peer.blameless and state.is_bad(peer)]
             for peer in bad:
                 self._prune(topic, peer, now_us, params.prune_backoff_us, px=False)
             if len(mesh) < params.d_lo:
@@ -183,7 +183,7 @@ class Mesh:
             if peer not in mesh
             and not peer.direct
             and fits(peer)
-            and state.score(peer) >= 0
+            and not state.is_bad(peer)
             and not self._backing_off(topic, peer, now_us)
         ]
         for peer in state.chance.sample(found, count):
@@ -195,7 +195,7 @@ class Mesh:
             if fanout.published_us + params.fanout_ttl_us < now_us:
                 del state.fanout[topic]
                 continue
-            for peer in [peer for peer in fanout.peers if state.score(peer) < params.score.publish_threshold]:
+            for peer in [peer for peer in fanout.peers if state.is_below(peer, params.score.publish_threshold)]:
                 del fanout.peers[peer]
             self._fill_fanout(topic, fanout)
 
@@ -218,7 +218,7 @@ class Mesh:
             found = [
                 peer
                 for peer in state.topics.get(topic, ())
-                if peer not in fanout.peers and not peer.direct and state.score(peer) >= threshold
+                if peer not in fanout.peers and not peer.direct and not state.is_below(peer, threshold)
             ]
             fanout.peers.update(dict.fromkeys(state.chance.sample(found, missing)))
 
@@ -243,7 +243,7 @@ class Mesh:
         self._backoffs.extend(topic, peer.id, now_us + backoff_us)
         if peer.protocol == MESHSUB_10:
             said = Prune(topic)
-        elif px and self._state.score(peer) >= 0:
+        elif px and not self._state.is_bad(peer):
             said = Prune(topic, backoff_us, self._recommend(topic, peer))
         else:
             said = Prune(topic, backoff_us)
@@ -255,7 +255,7 @@ class Mesh:
         known = [
             other
             for other in state.topics.get(topic, ())
-            if other is not peer and other in state.records and state.score(other) >= 0
+            if other is not peer and other in state.records and not state.is_bad(other)
         ]
         chosen = state.chance.sample(known, state.params.prune_peers)
         return tuple(PxPeer(other.id.multihash, state.records[other]) for other in chosen)

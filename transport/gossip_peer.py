@@ -112,6 +112,14 @@ class GossipState:
         """The peer's score now."""
         return self.scores.score(peer) if peer.changed else peer.cached
 
+    def is_bad(self, peer: Peer) -> bool:
+        """Whether the peer's score is below 0."""
+        return not peer.blameless and self.scores.is_bad(peer)
+
+    def is_below(self, peer: Peer, threshold: float) -> bool:
+        """Whether the peer's score is below one of the thresholds, all of which are negative."""
+        return not peer.blameless and self.score(peer) < threshold
+
     def check_graylist(self, peer: Peer) -> bool:
         """True if nothing of the peer's is read; that it is over is said once."""
         if self.score(peer) >= self.graylist or peer.direct:

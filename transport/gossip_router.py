@@ -273,9 +273,8 @@ class GossipRouter:
         peer = state.peers.get(event.peer)
         if peer is None:
             return
-        # Nearly always the score is known and good, so the check is made here: this is done for each RPC.
-        bad = peer.changed or peer.cached < state.graylist or peer.graylisted
-        if bad and state.check_graylist(peer):
+        # This is asked for each RPC.
+        if not peer.blameless and state.check_graylist(peer):
             return
         if isinstance(rpc, bytes):
             try:

@@ -97,7 +97,9 @@ class TopicStats:
 class PeerStats:
     """What the score of a peer is made of; `cached` is its score unless `changed`.
 
-    Nothing of it is to decay unless `fading`. `behaviour` is None until there is something to remember.
+    Nothing of it is to decay unless `fading`. `behaviour` is None until there is something to remember. While a peer is
+    `blameless`, nothing of it can bring its score below 0: nobody needs to compute it to know, and `owed` decay
+    intervals wait until somebody asks. Of most peers nobody ever does, and this is most of a heartbeat.
     """
 
     id: PeerId
@@ -107,6 +109,8 @@ class PeerStats:
     cached: float = 0
     changed: bool = False
     fading: bool = False
+    blameless: bool = True
+    owed: int = 0
 
     def touch(self) -> None:
         """A counter was changed."""
@@ -123,12 +127,13 @@ class _Retained:
 class Scores:
     """The scores of one router's peers; the router knows which are connected."""
 
-    __slots__ = ("_app", "_by_ip", "_params", "_retained")
+    __slots__ = ("_app", "_by_ip", "_decayed_us", "_params", "_retained")
 
     def __init__(self, params: ScoreParams) -> None:
         self._params = params
         self._retained: dict[PeerId, _Retained] = {}
         self._by_ip: dict[str, dict[PeerId, PeerStats]] = {}
+        self._decayed_us = 0
         self._app: dict[PeerId, float] = {}
 
     @property
@@ -142,6 +147,9 @@ class Scores:
         if retained is not None:
             self._leave_ips(retained.stats)
             stats.behaviour, stats.penalty = retained.stats.behaviour, retained.stats.penalty
+            stats.blameless = retained.stats.blameless
+        if self._app.get(stats.id, 0) < 0:
+            stats.blameless = False
         stats.ips = tuple(_counted(ip)) if ip else ()
         stats.touch()
         for own in stats.ips:
@@ -168,9 +176,20 @@ class Scores:
     def score(self, stats: PeerStats) -> float:
         """The score, from the counters as they are."""
         if stats.changed:
+            self._settle(stats)
             stats.cached = self._compute(stats)
             stats.changed = False
         return stats.cached
+
+    def is_bad(self, stats: PeerStats) -> bool:
+        """Whether the score is below 0."""
+        return not stats.blameless and self.score(stats) < 0
+
+    def _settle(self, stats: PeerStats) -> None:
+        """Let what was put off happen; before any counter is read or changed."""
+        if stats.owed:
+            owed, stats.owed = stats.owed, 0
+            self._fade(stats, owed)
 
     def _compute(self, stats: PeerStats) -> float:
         params = self._params
@@ -200,10 +219,13 @@ class Scores:
             self._app.pop(peer, None)
         if stats is not None:
             stats.changed = True
+            stats.blameless = stats.blameless and value >= 0
 
     def penalise(self, stats: PeerStats, count: int = 1) -> None:
         """P7."""
+        self._settle(stats)
         stats.penalty += count
+        stats.blameless = False
         stats.touch()
 
     def graft(self, stats: PeerStats, topic: str, now_us: int) -> None:
@@ -246,23 +268,18 @@ class Scores:
         entry = self._topic(stats, topic)
         if entry is not None:
             entry.invalid_deliveries += 1
+            stats.blameless = False
             stats.touch()
 
     def decay(self, connected: Iterable[PeerStats], now_us: int, intervals: int = 1) -> None:
         """So many decay intervals passed; peers that left do not fade, or leaving would clear their name."""
-        params = self._params
+        self._decayed_us = now_us
         for stats in connected:
             if stats.fading:
-                stats.fading = False
-                entry = stats.behaviour
-                while entry is not None:
-                    if entry.decay(now_us, intervals, params.decay_to_zero):
-                        stats.touch()
-                    entry = entry.rest
-                if stats.penalty:
-                    factor = params.behaviour_penalty_decay**intervals
-                    stats.penalty = _faded(stats.penalty, factor, params.decay_to_zero)
-                    stats.touch()
+                stats.owed += intervals
+                stats.changed = True
+                if not stats.blameless:
+                    self._settle(stats)
         while self._retained:
             oldest, retained = next(iter(self._retained.items()))
             if retained.until_us > now_us:
@@ -270,12 +287,29 @@ class Scores:
             del self._retained[oldest]
             self._leave_ips(retained.stats)
 
+    def _fade(self, stats: PeerStats, intervals: int) -> None:
+        """So many decay intervals had passed at the last decay."""
+        params = self._params
+        stats.fading = False
+        entry = stats.behaviour
+        while entry is not None:
+            if entry.decay(self._decayed_us, intervals, params.decay_to_zero):
+                stats.touch()
+            entry = entry.rest
+        if stats.penalty:
+            factor = params.behaviour_penalty_decay**intervals
+            stats.penalty = _faded(stats.penalty, factor, params.decay_to_zero)
+            stats.touch()
+
     def _topic(self, stats: PeerStats, topic: str) -> TopicStats | None:
+        """What is remembered of the peer in a topic, up to date, for a counter that is about to change."""
+        self._settle(stats)
         entry = _in_topic(stats, topic)
         if entry is None:
             params = self._params.of_topic(topic)
             if params is not None:
                 entry = stats.behaviour = TopicStats(topic, params, stats.behaviour)
+                stats.blameless = stats.blameless and not params.watches_mesh
         return entry
 
     def _leave_ips(self, stats: PeerStats) -> None:
@@ -289,8 +323,10 @@ class Scores:
         stats.ips = ()
 
     def _neighbours_changed(self, ip: str) -> None:
+        crowded = len(self._by_ip[ip]) > self._params.ip_colocation_factor_threshold
         for stats in self._by_ip[ip].values():
             stats.changed = True
+            stats.blameless = stats.blameless and not crowded
 
 
 def _in_topic(stats: PeerStats, topic: str) -> TopicStats | None:

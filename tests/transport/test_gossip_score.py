@@ -1,6 +1,10 @@
 """Each part of the score by itself, through what peers do."""
 
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from latticework.transport.gossip_events import (
     AppScore,
@@ -383,3 +387,96 @@ def test_scores_that_would_reward_abuse_are_refused(wrong: dict[str, int]) -> No
 def test_topic_scores_that_would_reward_abuse_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(LocalError):
         TopicScoreParams(**wrong)  # type: ignore[arg-type]  # the table has numbers only
+
+
+def test_who_was_bad_is_bad_again_after_a_reconnection_and_whom_the_application_blames_from_the_start() -> None:
+    scores = Scores(scored())
+    known, again, blamed = PeerStats(peer_of("known")), PeerStats(peer_of("known")), PeerStats(peer_of("blamed"))
+    scores.connect(known, "")
+    scores.invalid_delivery(known, TOPIC)
+    assert scores.is_bad(known)
+    scores.disconnect(known, 0)
+    scores.connect(again, "")
+    assert scores.is_bad(again)
+    scores.set_app_score(blamed.id, -1, None)
+    scores.connect(blamed, "")
+    assert scores.is_bad(blamed)
+
+
+def test_a_penalty_does_not_fade_for_the_time_before_it() -> None:
+    params = ScoreParams(
+        other_topics=TopicScoreParams(first_message_deliveries_decay=0.01),
+        behaviour_penalty_decay=0.5,
+        behaviour_penalty_threshold=1,
+    )
+    scores, stats = Scores(params), PeerStats(peer_of("a"))
+    scores.connect(stats, "")
+    scores.first_delivery(stats, TOPIC)
+    scores.decay([stats], 30 * SECOND, 30)
+    scores.penalise(stats, 3)
+    assert scores.is_bad(stats), "what is put off happens before, and has no part in it"
+    assert stats.penalty == 3
+
+
+class Twice:
+    """The same peers twice: in `eager` every score is computed at every step, in `lazy` only when asked for."""
+
+    def __init__(self, watches: bool) -> None:  # noqa: FBT001  # drawn
+        params = scored(
+            first_message_deliveries_decay=0.5,
+            mesh_message_deliveries_weight=-1 if watches else 0,
+            mesh_message_deliveries_activation_us=2 * SECOND,
+        )
+        self.eager, self.lazy = Scores(params), Scores(params)
+        self.now_us = 0
+        self.peers: dict[str, tuple[PeerStats, PeerStats]] = {}
+
+    def both(self, do: Callable[[Scores, PeerStats], object], name: str) -> None:
+        for scores, stats in zip((self.eager, self.lazy), self.peers[name], strict=True):
+            do(scores, stats)
+
+    def step(self, what: str, name: str, count: int) -> None:
+        if what == "beat":
+            self.now_us += count * SECOND
+            for scores, at in ((self.eager, 0), (self.lazy, 1)):
+                scores.decay([pair[at] for pair in self.peers.values()], self.now_us, count)
+        elif name not in self.peers:
+            self.peers[name] = PeerStats(peer_of(name)), PeerStats(peer_of(name))
+            self.both(lambda scores, stats: scores.connect(stats, "10.0.0.1" if count > 1 else ""), name)
+        elif what == "leave":
+            self.both(lambda scores, stats: scores.disconnect(stats, self.now_us), name)
+            del self.peers[name]
+        else:
+            self.both(self.deeds(what, count), name)
+
+    def deeds(self, what: str, count: int) -> Callable[[Scores, PeerStats], object]:
+        deeds: dict[str, Callable[[Scores, PeerStats], object]] = {
+            "graft": lambda scores, stats: scores.graft(stats, TOPIC, self.now_us),
+            "prune": lambda scores, stats: scores.prune(stats, TOPIC),
+            "first": lambda scores, stats: scores.first_delivery(stats, TOPIC),
+            "near": lambda scores, stats: scores.near_first_delivery(stats, TOPIC, 0),
+            "invalid": lambda scores, stats: scores.invalid_delivery(stats, TOPIC),
+            "penalise": lambda scores, stats: scores.penalise(stats, count),
+            "app": lambda scores, stats: scores.set_app_score(stats.id, count - 2, stats),
+        }
+        return deeds[what]
+
+
+DEEDS = ("beat", "leave", "graft", "prune", "first", "near", "invalid", "penalise", "app")
+
+
+@pytest.mark.property
+@given(st.booleans(), st.lists(st.tuples(st.sampled_from(DEEDS), st.sampled_from("abcdefgh"), st.integers(1, 3))))
+def test_scores_that_are_put_off_are_those_that_were_not_and_the_blameless_are_never_bad(
+    watches: bool,  # noqa: FBT001  # drawn
+    steps: list[tuple[str, str, int]],
+) -> None:
+    twice = Twice(watches)
+    for step in steps:
+        twice.step(*step)
+        for eager, lazy in twice.peers.values():
+            score = twice.eager.score(eager)
+            assert score >= 0 or not lazy.blameless
+            assert twice.lazy.is_bad(lazy) == (score < 0)
+    for eager, lazy in twice.peers.values():
+        assert twice.lazy.score(lazy) == pytest.approx(twice.eager.score(eager))
