@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from latticework.node.folders.moving import exchange, move_to_free
+
 from .devices import Dice
 
 NAMES = [*"abcdefgh"]
@@ -19,6 +21,7 @@ class Editor:
         self._dice = dice
         self._name = name
         self._count = 0
+        self._asides = 0
         self.written: set[bytes] = set()
         self.gone: set[bytes] = set()
         """Contents that this side overwrote or deleted itself, after it saw them on its own disk."""
@@ -68,22 +71,47 @@ class Editor:
         return head + self._dice.bytes(16) * (size // 16)
 
     def _lose(self, path: Path) -> None:
-        """What stands at `path` and below is about to go by this side's own will."""
-        for file in [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]:
+        """Take away what stands at `path` at this very moment, by this side's own will.
+
+        It is looked at when the node cannot reach it any more: whoever looks first and deletes then may delete what the
+        node has put there in between, and would say that it was lost.
+        """
+        aside = self._aside()
+        path.rename(aside)
+        for file in [aside, *aside.rglob("*")] if aside.is_dir() and not aside.is_symlink() else [aside]:
             if file.is_file() and not file.is_symlink():
-                with suppress(FileNotFoundError):
-                    self.gone.add(file.read_bytes())
+                self.gone.add(file.read_bytes())
+        if aside.is_dir() and not aside.is_symlink():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink()
+
+    def _put(self, file: Path, path: Path) -> None:
+        """Move `file` to `path`; what stands there is taken away in the same step."""
+        here, there = os.open(file.parent, os.O_RDONLY), os.open(path.parent, os.O_RDONLY)
+        try:
+            try:
+                move_to_free(os.fsencode(file.name), here, os.fsencode(path.name), there)
+            except FileExistsError:
+                assert exchange(os.fsencode(file.name), here, os.fsencode(path.name), there)
+                self._lose(file)
+        finally:
+            os.close(here)
+            os.close(there)
+
+    def _aside(self) -> Path:
+        self._asides += 1
+        return self._folder.parent / f"aside-{self._name}-{self._asides}"
 
     def _write(self) -> None:
         path, content = self._place(), self._content()
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink() or path.is_dir():
             return
-        self._lose(path)
         temporary = self._folder / f".lattice-{self._name}-{self._count}.tmp"
         temporary.write_bytes(content)
         try:
-            temporary.rename(path)
+            self._put(temporary, path)
         except OSError:
             # The node made or removed a directory there; our own temporary file is none of its business.
             temporary.unlink()
@@ -94,11 +122,10 @@ class Editor:
         path = self._existing("f")
         if path is None or path.is_symlink():
             return
-        before = path.read_bytes()
         line = f"more by {self._name} {self._count}\n".encode()
         self._count += 1
         with path.open("r+b") as file:
-            file.seek(0, os.SEEK_END)
+            before = file.read()
             file.write(line)
         self.gone |= {before, before + line}
 
@@ -108,18 +135,13 @@ class Editor:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         if target != path:
-            self._lose(target)
-        path.rename(target)
+            self._put(path, target)
 
     def _delete(self) -> None:
         path = self._existing(self._dice.pick(["f", "f", "d"]))
         if path is None:
             return
         self._lose(path)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
     def _mkdir(self) -> None:
         self._place().mkdir(parents=True, exist_ok=True)
@@ -139,10 +161,10 @@ class Editor:
         if path is None:
             return
         self._lose(path)
-        path.unlink()
         path.mkdir()
         content = self._content()
-        (path / "inside").write_bytes(content)
+        with (path / "inside").open("xb") as file:
+            file.write(content)
         self.written.add(content)
 
     def _directory_to_file(self) -> None:
@@ -150,9 +172,9 @@ class Editor:
         if path is None:
             return
         self._lose(path)
-        shutil.rmtree(path)
         content = self._content()
-        path.write_bytes(content)
+        with path.open("xb") as file:
+            file.write(content)
         self.written.add(content)
 
     def _rename_directory(self) -> None:
