@@ -21,10 +21,10 @@ Whole nodes (tier F, crypto `memo`): `node/app.py` itself, 4 dials each and so 8
 from 5 of the nodes, one a second in the whole mesh, after 20 s of virtual time in which all connect and agree. Set-up
 and load are apart; one run per size. A third of the load is the entry itself at each node (decoding, rules, the
 document); the rest is the seven to ten frames that a delivery takes, copies included, each with a record to seal and
-open, yamux and some four task switches. A node that hears nothing costs 0.1 ms a second. Memory is what the process
+open, yamux and some three task switches. A node that hears nothing costs 0.1 ms a second. Memory is what the process
 grew by since before the fleet, at the end of the warm-up, which holds no entries to speak of, and at that of the load,
 where the documents are the difference; what falls to a node and what to an end of a connection comes from two runs with
-different numbers of connections. An end is some ten trio tasks, and they are most of it.
+different numbers of connections. An end is some seven trio tasks, and they are half of it.
 
 Routers (tier C): the same gossipsub routers called directly, degree 8, D=6, one message a second after 10 s of warm-up.
 Heartbeats and the look at the mesh once a second are in it, and by themselves in `idle`: about a third. What bounds
