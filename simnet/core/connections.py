@@ -132,26 +132,6 @@ class Connections:
         return [target & NUMBER_MASK for target in self.links[number].values()]
 
 
-def parts(among: Sequence[int], neighbours: Callable[[int], Sequence[int]]) -> int:
-    """Into how many parts these nodes fall (union-find); links to others do not count."""
-    above = {number: number for number in among}
-
-    def root(number: int) -> int:
-        while (over := above[number]) != number:
-            above[number] = number = above[over]
-        return number
-
-    count = len(above)
-    for number in above:
-        for far in neighbours(number):
-            if far in above and (one := root(number)) != (two := root(far)):
-                above[one] = two
-                count -= 1
-        if count <= 1:
-            break
-    return count
-
-
 def _ignore(_: int) -> None:
     """Nobody replaces connections."""
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
+from ..parts import Parts
 from ..result import Deliveries
 from ..rng import KeyedRng
 from ..scenario import Group, Links
 from ..workload import Workload
-from .connections import Connections, Told, parts
+from .connections import Connections, Told
 from .links import MessageLinks
 from .scheduler import NUMBER_MASK, BucketScheduler
 
@@ -98,7 +99,7 @@ class FloodWorld:
 
     def parts(self, among: Sequence[int]) -> int:
         """Into how many parts the connections between these nodes fall."""
-        return parts(among, self.connections.neighbours)
+        return Parts(among, self.connections.neighbours).count
 
     def duplicates(self, number: int) -> int:
         """Copies of messages that came to the node beside the first ones."""

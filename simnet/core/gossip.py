@@ -21,10 +21,11 @@ from latticework.transport.gossip_events import (
 from latticework.transport.gossip_message import Message
 from latticework.wire import Rng
 
+from ..parts import Parts
 from ..result import Deliveries
 from ..rng import HashRng, KeyedRng
 from ..roles.gossip_roles import Options, RoleKind
-from .connections import Connections, Told, parts
+from .connections import Connections, Told
 from .gossip_log import GossipLog
 from .gossip_node import Air, GossipNode
 from .links import MessageLinks
@@ -153,7 +154,7 @@ class GossipWorld:
 
     def parts(self, among: Sequence[int]) -> int:
         """Into how many parts the mesh of these nodes falls."""
-        return parts(among, lambda number: self.nodes[number].neighbours(TOPIC))
+        return Parts(among, lambda number: self.nodes[number].neighbours(TOPIC)).count
 
     def duplicates(self, number: int) -> int:
         """Copies of messages that came to the node beside the first ones."""

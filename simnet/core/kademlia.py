@@ -26,10 +26,11 @@ from latticework.discovery.kad_events import (
 from latticework.discovery.kad_messages import FindNode, GetValue, Ping, PutValue
 from latticework.transport import Multiaddr, PeerId
 
+from ..parts import Parts
 from ..result import Deliveries
 from ..rng import HashRng, KeyedRng
 from ..roles.kad_roles import Liars
-from .connections import Connections, Told, parts
+from .connections import Connections, Told
 from .kad_lookups import Lookups
 from .kad_size import message_bytes
 from .links import MessageLinks
@@ -188,7 +189,7 @@ class KademliaWorld:
 
     def parts(self, among: Sequence[int]) -> int:
         """Into how many parts these nodes fall, each joined to whom it heard from last in each bucket."""
-        return parts(among, lambda number: list(self._newest(number)))
+        return Parts(among, self._newest).count
 
     def _newest(self, number: int) -> Iterator[int]:
         table = self._nodes[number].machine.table

@@ -14,9 +14,10 @@ from typing import Final, final
 from latticework.crdt.params import SYNC_SALT_BYTES
 from latticework.wire import LogId
 
+from ..parts import Parts
 from ..result import Deliveries
 from ..rng import KeyedRng
-from .connections import Connections, Told, parts
+from .connections import Connections, Told
 from .ledger import Ledger, Store
 from .links import MessageLinks
 from .scheduler import BucketScheduler
@@ -99,7 +100,7 @@ class SyncWorld:
 
     def parts(self, among: Sequence[int]) -> int:
         """Into how many parts the connections between these nodes fall."""
-        return parts(among, self.connections.neighbours)
+        return Parts(among, self.connections.neighbours).count
 
     def duplicates(self, number: int) -> int:
         """Entries that came to the node although it had them."""

@@ -15,9 +15,9 @@ from latticework.transport.gossip_params import Table
 from latticework.wire import EntryId, LogId
 
 from ..clock import VirtualClock
+from ..parts import Parts
 from ..scenario import HONEST
 from .fleet import Fleet, Member
-from .parts import Parts
 from .record import Record
 
 SETTLE_US: Final = 20_000_000

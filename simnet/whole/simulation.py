@@ -6,7 +6,7 @@ happens in one trio run that this module owns; loads and faults of the scenario 
 
 import gc
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -22,6 +22,7 @@ from ..crypto import computing, providers
 from ..draws import draw, key_from, threshold
 from ..guard import guarded
 from ..network import SimNetwork
+from ..parts import Parts
 from ..progress import Progress, ProgressHook
 from ..result import Timeline
 from ..rng import KeyedRng
@@ -31,7 +32,6 @@ from ..topology import Partition
 from ..transcript import Transcript
 from .fleet import Fleet, Member
 from .invariants import Invariants
-from .parts import Parts
 from .record import Record
 
 _SAMPLE_S: Final = 1.0
@@ -275,7 +275,7 @@ class Simulation:
         timeline, delivered = self.timeline, len(self.record.deliveries.node)
         up = sum(member.node is not None for member in self.members)
         honest = self.honest_up
-        parts = Parts(honest, self.net.topology)
+        parts = self._parts(honest)
         self.invariants.look(honest, parts)
         timeline.time_us.append(self.now_us)
         timeline.up.append(up)
@@ -287,6 +287,20 @@ class Simulation:
                 if space is not None and any(conviction.log in self.liars for conviction in space.convictions):
                     self.convicted_us.setdefault(member.number, self.now_us)
         self._progress(Progress(self.now_us, self.end_us, delivered, up))
+
+    def _parts(self, members: Sequence[Member]) -> Parts:
+        """By the links between these devices that something passes now; all of them are up."""
+        by_device = {member.node.device: member for member in members if member.node is not None}
+        topology = self.net.topology
+
+        def neighbours(number: int) -> Iterator[int]:
+            near = self.members[number]
+            for device in () if near.node is None else near.node.peers.links:
+                far = by_device.get(device)
+                if far is not None and topology.passes(near.name, far.name):
+                    yield far.number
+
+        return Parts([member.number for member in members], neighbours)
 
     def space_of(self, member: Member) -> Space | None:
         """The shared space of a node, if it is up and its store is open."""
