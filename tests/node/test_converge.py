@@ -108,5 +108,11 @@ async def test_a_file_that_vanishes_while_it_cannot_be_read_is_not_pending_for_e
             file.write(bytes(1 << 20))
             await trio.sleep(0.02)
         partial.rename(one.folder / "video")
+
+    async def arrived() -> bool | None:
+        return await trio.Path(running.two.folder / "video").exists() or None
+
+    # Until the watcher has told of the rename, both are in step about what was there before.
+    await until(arrived, "the finished download on the other device", 20)
     await running.in_step(20, rescan=False)
     assert_same(running)
